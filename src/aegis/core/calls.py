@@ -1,0 +1,41 @@
+"""The noun of the governed path: a call, before it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import TypeAlias
+
+Usage: TypeAlias = Mapping[str, int]
+"""Units per meter (`{"input_tokens": 812, "output_tokens": 140}`): whole, not negative."""
+
+
+class Priority(IntEnum):
+    """Who goes first when calls have to wait. Incident work takes its incident's severity, by the same number."""
+
+    LOW = 1
+    MEDIUM = 2
+    HIGH = 3
+    CRITICAL = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request to a metered service, as asked of the governor.
+
+    `models` are the candidates in order of preference (empty for a service without models). `worst` is an upper
+    bound of what the call may use, per meter: the reservation is priced from it. `scope` says who or what it is for
+    (`purpose`, `team`, `key`, `source`, `severity`, `incident`): budgets choose by it. `wait_ms` is how long the call
+    may wait in the queue (0: refuse at once). A call with an empty `cache_key` is never answered from the cache.
+    """
+
+    id: str
+    service: str
+    operation: str
+    worst: Usage
+    models: tuple[str, ...] = ()
+    scope: Mapping[str, str] = field(default_factory=dict)
+    priority: Priority = Priority.MEDIUM
+    wait_ms: int = 0
+    cache_key: str = ""

@@ -1,0 +1,186 @@
+"""What the core asks of the world: every port fits on a screen, and every one has a fake in `aegis.testing`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from aegis.core.calls import Usage
+from aegis.core.incidents import Event, Finding, Incident, Observable
+from aegis.core.notifications import Delivery, MetricPoint, Notification, Receipt
+
+
+class Clock(Protocol):
+    """Time as a parameter. `now` is UTC and may jump; `monotonic_ns` never goes back."""
+
+    def now(self) -> datetime: ...
+    def monotonic_ns(self) -> int: ...
+    async def sleep_ms(self, milliseconds: int) -> None: ...
+
+
+class NewId(Protocol):
+    """Makes a fresh identifier, `inc_01J...`: the prefix, then 26 sortable characters (a ULID)."""
+
+    def __call__(self, prefix: str) -> str: ...
+
+
+# --- the outside world -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpRequest:
+    """One outgoing request. `service` names who it is for (metrics, errors); `headers` may hold secrets and is
+    never logged; redirects are not followed.
+    """
+
+    service: str
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes = field(default=b"", repr=False)
+    connect_timeout_ms: int = 3_000
+    timeout_ms: int = 10_000
+    answer_bytes_max: int = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpAnswer:
+    """What came back, whatever the status. Header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Http(Protocol):
+    """Sends one request once (no retry, no redirect). Raises `ServiceError` when no whole answer came: not
+    connected (`billed=no`), or connected and then cut, timed out or too large (`billed=unknown`).
+    """
+
+    async def send(self, request: HttpRequest) -> HttpAnswer: ...
+
+
+class Notifier(Protocol):
+    """A service that people or log platforms are told through. Raises `ServiceError`."""
+
+    name: str
+
+    async def notify(self, notification: Notification, *, remote_id: str) -> Receipt: ...
+
+
+class MetricSink(Protocol):
+    """A service that takes measured values in batches. Raises `ServiceError`."""
+
+    name: str
+
+    async def push(self, points: Sequence[MetricPoint]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Enriched:
+    """What an enrichment answered and what it used."""
+
+    finding: Finding
+    usage: Usage
+
+
+class Enricher(Protocol):
+    """A source of findings. `accepts` is pure; `enrich` is only called inside an admitted call."""
+
+    name: str
+
+    def accepts(self, observable: Observable) -> bool: ...
+    async def enrich(self, observable: Observable) -> Enriched: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRequest:
+    """One question to a model: fixed system text, one user text, a JSON schema for the answer and a cap."""
+
+    model: str
+    system: str
+    user: str
+    schema: Mapping[str, object]
+    output_tokens_max: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelAnswer:
+    """A model's answer: the raw JSON text (unchecked, hostile) and the usage as the provider counted it."""
+
+    text: str
+    usage: Usage
+    model: str
+    complete: bool
+
+
+class Analyst(Protocol):
+    """A model provider. `worst` bounds the usage of a request before it is made (pure)."""
+
+    name: str
+
+    def worst(self, request: ModelRequest) -> Usage: ...
+    async def complete(self, request: ModelRequest) -> ModelAnswer: ...
+
+
+# --- the store -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What one step of the incident path changes; committed whole or not at all."""
+
+    events_done: Sequence[str] = ()
+    incidents: Sequence[Incident] = ()
+    deliveries: Sequence[Delivery] = ()
+
+
+class Events(Protocol):
+    """Durable intake: an event is stored before anybody is told that it was taken, and worked exactly once."""
+
+    async def accept(self, events: Sequence[Event]) -> int:
+        """Store events by id; returns how many were new."""
+
+    async def pending(self, limit: int) -> Sequence[Event]:
+        """The oldest events not yet worked, in order of arrival."""
+
+    async def worked_since(self, at: datetime, limit: int) -> Sequence[Event]:
+        """Events already worked whose time is at or after `at`, in order: to warm correlations after a restart."""
+
+
+class Incidents(Protocol):
+    """The incidents of record."""
+
+    async def commit(self, work: Work) -> None:
+        """Events done, incidents and deliveries in one transaction. Deliveries already known are left alone."""
+
+    async def unresolved(self) -> Sequence[Incident]: ...
+    async def get(self, incident_id: str) -> Incident | None: ...
+    async def recent(self, limit: int) -> Sequence[Incident]: ...
+
+
+class Outbox(Protocol):
+    """Deliveries that wait, in lanes by service. A claimed delivery is leased: a crash gives it back."""
+
+    async def claim(self, service: str, *, limit: int, now: datetime, lease_ms: int) -> Sequence[Delivery]:
+        """Lease due deliveries, highest priority first; `attempts` is already counted up. `remote_id` is the
+        newest handle that this service gave for the delivery's incident.
+        """
+
+    async def done(self, delivery: Delivery, receipt: Receipt, *, now: datetime) -> None: ...
+
+    async def retry(self, delivery: Delivery, *, due_at: datetime, error: str) -> None: ...
+
+    async def bury(self, delivery: Delivery, *, error: str, now: datetime) -> None:
+        """Give up: a dead letter, kept until a person replays or drops it."""
+
+    async def counts(self) -> Mapping[str, Mapping[str, int]]:
+        """Per service and state, how many."""
+
+    async def dead(self, limit: int) -> Sequence[Delivery]: ...
+    async def replay(self, delivery_id: str, *, now: datetime) -> bool: ...
+    async def drop(self, delivery_id: str) -> bool: ...
+    async def undelivered(self) -> int:
+        """How many are neither done nor dead nor superseded."""

@@ -1,0 +1,112 @@
+"""What happened, as frozen records: metrics, the dashboard's live feed and the demo's terminal all read these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+from aegis.core.incidents import Detection, Incident
+from aegis.core.money import Nanos
+from aegis.core.notifications import Change
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventsTaken:
+    """Events that intake stored (`duplicates` were already known, `rejected` kept aside)."""
+
+    at: datetime
+    source: str
+    taken: int
+    duplicates: int = 0
+    rejected: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectionMade:
+    """A rule matched."""
+
+    at: datetime
+    detection: Detection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentChanged:
+    """An incident opened, was raised, analysed, updated or closed."""
+
+    at: datetime
+    incident: Incident
+    change: Change
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallEnded:
+    """A governed call ended. `refused` names the gate that said no; `cached` cost nothing."""
+
+    at: datetime
+    call_id: str
+    service: str
+    model: str
+    outcome: Literal["settled", "void", "cached", "refused", "failed"]
+    cost: Nanos = 0
+    refused: str = ""
+    message: str = ""
+    took_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LevelCrossed:
+    """A budget crossed a level (once per budget, window and level)."""
+
+    at: datetime
+    budget: str
+    window: str
+    level: Literal["warning", "critical", "emergency"]
+    spent: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowReset:
+    """A budget's next window opened: what was refused may be asked again."""
+
+    at: datetime
+    budget: str
+    window: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryEnded:
+    """An attempt to deliver ended."""
+
+    at: datetime
+    service: str
+    incident_id: str
+    outcome: Literal["done", "retry", "dead"]
+    message: str = ""
+    took_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceAnswered:
+    """One HTTP exchange with an outside service (status 0: no answer came)."""
+
+    at: datetime
+    service: str
+    status: int
+    took_ms: int
+
+
+Happened: TypeAlias = (
+    EventsTaken
+    | DetectionMade
+    | IncidentChanged
+    | CallEnded
+    | LevelCrossed
+    | WindowReset
+    | DeliveryEnded
+    | ServiceAnswered
+)
+Observer: TypeAlias = Callable[[Happened], None]
+"""Called at once, in line: an observer only counts or queues, it never waits and never raises."""

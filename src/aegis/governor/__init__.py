@@ -1,0 +1,1 @@
+"""The governed call: gates, reserve, call, settle."""

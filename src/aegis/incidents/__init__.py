@@ -1,0 +1,1 @@
+"""The incident path: event, detection, incident, enrichment, analysis, routing, delivery."""

@@ -1,0 +1,1 @@
+"""Whole stories run on the real parts: demo, drills, replay, simulate."""

@@ -1,0 +1,1 @@
+"""The detection engine, usable alone: rules, modifiers, compile, match, correlate. Pure."""

@@ -1,0 +1,1 @@
+"""The store of record: one set of SQL, two databases."""
