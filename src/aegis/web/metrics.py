@@ -1,0 +1,111 @@
+"""`/metrics`: what happened as Prometheus counters, and what is true now as gauges read at the scrape.
+
+Names follow the Prometheus conventions (base units, `_total` on counters); no incident id and no key is ever a label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as OPENMETRICS
+from prometheus_client.openmetrics.exposition import generate_latest as openmetrics
+
+from aegis import __version__
+from aegis.core.incidents import Incident
+from aegis.core.money import USD
+from aegis.core.telemetry import (
+    CallEnded,
+    DeliveryEnded,
+    DetectionMade,
+    EventsTaken,
+    Happened,
+    IncidentChanged,
+    LevelCrossed,
+    ServiceAnswered,
+)
+
+TOOK_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120)
+"""From a loopback answer to the longest time-out of a model call."""
+
+
+class Metrics:
+    """An observer that counts, and the registry that is scraped. `scrapes` counts the scrapes themselves."""
+
+    def __init__(self) -> None:
+        registry = self.registry = CollectorRegistry()
+        self.scrapes = 0
+        build = Gauge("aegis_build_info", "The running version", ["version"], registry=registry)
+        build.labels(__version__).set(1)
+        self.events = Counter("aegis_events", "Events taken in", ["source"], registry=registry)
+        self.rejected = Counter("aegis_events_rejected", "Lines set aside", ["source"], registry=registry)
+        self.detections = Counter("aegis_detections", "Rules that matched", ["severity"], registry=registry)
+        self.incidents = Counter("aegis_incidents", "Incidents opened", ["severity", "kind"], registry=registry)
+        self.changes = Counter("aegis_incident_changes", "What happened to incidents", ["change"], registry=registry)
+        self.calls = Counter(
+            "aegis_calls", "Governed calls by how they ended", ["service", "outcome"], registry=registry
+        )
+        self.refused = Counter("aegis_calls_refused", "Refused calls by gate", ["service", "gate"], registry=registry)
+        self.spend = Counter("aegis_spend_usd", "Settled cost in US dollars", ["service", "model"], registry=registry)
+        self.crossed = Counter("aegis_levels_crossed", "Budget levels crossed", ["budget", "level"], registry=registry)
+        self.deliveries = Counter("aegis_deliveries", "Attempts to deliver", ["service", "outcome"], registry=registry)
+        self.requests = Counter(
+            "aegis_requests", "Answers of outside services", ["service", "status"], registry=registry
+        )
+        self.took = Histogram(
+            "aegis_request_duration_seconds", "Outside requests", ["service"], registry=registry, buckets=TOOK_SECONDS
+        )
+        self.open = Gauge("aegis_incidents_open", "Incidents not resolved", ["severity"], registry=registry)
+        self.waiting = Gauge("aegis_deliveries_waiting", "Deliveries not yet done", ["service"], registry=registry)
+        self.limit = Gauge("aegis_budget_limit", "Limit, in the budget's unit", _BUDGET, registry=registry)
+        self.spent = Gauge("aegis_budget_settled", "Settled, in the budget's unit", _BUDGET, registry=registry)
+        self.held = Gauge("aegis_budget_reserved", "Held, in the budget's unit", _BUDGET, registry=registry)
+
+    def __call__(self, happened: Happened) -> None:
+        match happened:
+            case EventsTaken():
+                self.events.labels(happened.source).inc(happened.taken)
+                if happened.rejected:
+                    self.rejected.labels(happened.source).inc(happened.rejected)
+            case DetectionMade():
+                self.detections.labels(happened.detection.severity.name).inc()
+            case IncidentChanged():
+                self._incident(happened.incident, happened.change)
+            case CallEnded():
+                self._call(happened)
+            case LevelCrossed():
+                self.crossed.labels(happened.budget, happened.level).inc()
+            case DeliveryEnded():
+                self.deliveries.labels(happened.service, happened.outcome).inc()
+            case ServiceAnswered():
+                self.requests.labels(happened.service, str(happened.status)).inc()
+                self.took.labels(happened.service).observe(happened.took_ms / 1000)
+
+    def _incident(self, incident: Incident, change: str) -> None:
+        self.changes.labels(change).inc()
+        if change == "opened":
+            self.incidents.labels(incident.severity.name, incident.kind).inc()
+
+    def _call(self, ended: CallEnded) -> None:
+        self.calls.labels(ended.service, ended.outcome).inc()
+        if ended.outcome == "refused":
+            self.refused.labels(ended.service, ended.refused).inc()
+        if ended.cost:
+            self.spend.labels(ended.service, ended.model).inc(ended.cost / USD)
+
+    def gauge(self, *, incidents: Iterable[Incident], waiting: Iterable[tuple[str, int]]) -> None:
+        """Set the gauges that are read from the store at the scrape."""
+        self.open.clear()
+        for incident in incidents:
+            self.open.labels(incident.severity.name).inc()
+        self.waiting.clear()
+        for service, count in waiting:
+            self.waiting.labels(service).set(count)
+
+    def render(self) -> tuple[bytes, str]:
+        """The exposition and its content type (OpenMetrics 1.0)."""
+        self.scrapes += 1
+        return openmetrics(self.registry), OPENMETRICS
+
+
+_BUDGET = ("budget", "window", "unit")
