@@ -46,7 +46,7 @@ class Status(StrEnum):
 
 
 ObservableKind = Literal[
-    "ip", "domain", "url", "file_hash", "user", "host", "account", "process", "key", "email", "technique"
+    "ip", "domain", "url", "file_hash", "user", "host", "account", "process", "key", "email", "technique", "budget"
 ]
 
 
@@ -201,3 +201,5 @@ class Incident:
     timeline: tuple[TimelineEntry, ...] = ()
     cost: Nanos = 0
     version: int = 1
+    repeats: Mapping[str, int] = field(default_factory=dict)
+    """How many detections of each fingerprint were folded; grouping goes on from here after a restart."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from aegis.core.calls import Usage
+from aegis.core.calls import Call, Usage
 from aegis.core.incidents import Event, Finding, Incident, Observable
+from aegis.core.money import Nanos
 from aegis.core.notifications import Delivery, MetricPoint, Notification, Receipt
 
 
@@ -31,13 +33,13 @@ class NewId(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpRequest:
-    """One outgoing request. `service` names who it is for (metrics, errors); `headers` may hold secrets and is
-    never logged; redirects are not followed.
+    """One outgoing request. `service` names who it is for (metrics, errors); `url` (webhook addresses are secrets) and
+    `headers` may hold secrets and are never logged; redirects are not followed.
     """
 
     service: str
     method: str
-    url: str
+    url: str = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes = field(default=b"", repr=False)
     connect_timeout_ms: int = 3_000
@@ -123,6 +125,33 @@ class Analyst(Protocol):
 
     def worst(self, request: ModelRequest) -> Usage: ...
     async def complete(self, request: ModelRequest) -> ModelAnswer: ...
+
+
+# --- the governed call -----------------------------------------------------------------------------------------
+
+
+class Admitted(Protocol):
+    """A call that every gate let through. `cached` is an earlier answer to the same `cache_key`: then nothing is
+    asked and nothing is charged. `cost` is what was charged, once settled.
+    """
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def cached(self) -> bytes | None: ...
+    @property
+    def cost(self) -> Nanos: ...
+    def settle(self, usage: Usage, *, answer: bytes = b"") -> None:
+        """Record the true usage; `answer`, when given, may answer the next call with this `cache_key`."""
+
+    def void(self) -> None:
+        """Nothing was charged for certain."""
+
+
+class Governs(Protocol):
+    """Admits metered calls. Entering raises `Refused` when a gate says no: nothing was spent."""
+
+    def admit(self, call: Call) -> AbstractAsyncContextManager[Admitted]: ...
 
 
 # --- the store -------------------------------------------------------------------------------------------------
