@@ -1,0 +1,80 @@
+"""Text from outside, made plain: what every channel does to hostile text before it encodes it by its own rules.
+
+Nothing here makes text safe for a markup by itself; each connector adds its own typed encoding.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+ELLIPSIS = "…"
+
+_INVISIBLE = re.compile(
+    "["
+    "\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 and C1 controls but tab and line feed: terminal escapes, log forging
+    "\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\uffa0"  # invisible letters and fillers
+    "\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # zero width, direction overrides, anchors
+    "\ud800-\udfff"  # lone surrogates: no UTF-8 exists for them
+    "\U000e0000-\U000e0fff"  # tag plane and variation selectors: text that people cannot see
+    "]"
+)
+"""Characters that hide, reorder or forge text (Unicode TR36, TR39; Default_Ignorable_Code_Point)."""
+
+_LINE_ENDS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
+_BLANKS = re.compile(r"[ \t\u00a0\u2000-\u200a\u3000]+")
+
+_HTTP = re.compile(r"(?i)h(tt)(?=ps?:)")
+_LINKING_SCHEME = re.compile(r"(?i)\b(mailto|tel|sms|javascript|data|vbscript|file):(?=\S)")
+_DOMAIN_DOT = re.compile("(?<=[^\\W_])[.\u3002\uff0e\uff61](?=[^\\W\\d_]{2})")
+_DOTTED_QUAD = re.compile(r"(?<!\d)\d{1,3}(?:\.\d{1,3}){3}(?!\d)")
+
+
+def one_line(text: str) -> str:
+    """The text without invisible characters, on one line, single blanks."""
+    return _BLANKS.sub(" ", lines(text).replace("\n", " ")).strip()
+
+
+def lines(text: str) -> str:
+    """The text without invisible characters; line ends become line feeds, ends are trimmed."""
+    return _INVISIBLE.sub("", _LINE_ENDS.sub("\n", text)).strip()
+
+
+def defang(text: str) -> str:
+    """The text with every address written so that no program makes a link of it: `hxxps[:]//evil[.]example`.
+
+    People and tools in this field read the form back; nobody can follow it by a slip of the hand.
+    """
+    text = _HTTP.sub(lambda found: found[0][0] + "xx", text).replace("://", "[:]//")
+    text = _LINKING_SCHEME.sub(r"\1[:]", text)
+    text = _DOTTED_QUAD.sub(lambda found: found[0].replace(".", "[.]"), text)
+    return _DOMAIN_DOT.sub("[.]", text)
+
+
+def size(text: str) -> int:
+    """The length of a text in UTF-16 units: never less than its characters, so a limit counted either way holds."""
+    return len(text) + sum(character > "\uffff" for character in text)
+
+
+def fit(text: str, limit: int, encode: Callable[[str], str] = str) -> str:
+    """`encode(text)`, cut before encoding so that the result is at most `limit` units and no escape is cut in two.
+
+    A cut shows as an ellipsis. `encode` must not shrink a longer text below a shorter one.
+    """
+    text = text[: limit + 1]
+    whole = encode(text)
+    if size(whole) <= limit:
+        return whole
+    low, high = 0, len(text)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if size(encode(text[:middle].rstrip())) + len(ELLIPSIS) <= limit:
+            low = middle
+        else:
+            high = middle - 1
+    return encode(text[:low].rstrip()) + ELLIPSIS
+
+
+def web_link(link: str) -> str:
+    """A link of our own as it may be put behind a button, or "" when it is no plain http(s) address."""
+    return link if len(link) <= 2_000 and re.fullmatch(r"https?://[\x21-\x7e]+", link) else ""
