@@ -1,0 +1,93 @@
+"""The table of connectors: which module holds which service, loaded when a configuration names it.
+
+Every connector module exposes two names, and the configuration reader needs nothing else:
+
+* `Config`: a frozen, keyword-only dataclass. A field's type is `str`, `int`, `bool`, `Secret` or `Secret | None`; a
+  field without default must be given; `metadata["help"]` says in words what it is. `fields(name)` lists them. A value
+  that cannot be used raises `ConfigError` with a sentence that names the field and never shows the value.
+* `build(config, http, *, clock, new_id)`: the connector, which plays one or more roles of `aegis.core.ports`
+  (`Notifier`, `MetricSink`, `Enricher`, `Analyst`) and opens no connection by itself.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Literal, Protocol, cast, get_type_hints
+
+from aegis.core.errors import ConfigError
+from aegis.core.ports import Clock, Http, NewId
+from aegis.core.secret import Secret
+
+CONNECTORS: Mapping[str, str] = {
+    "pagerduty": "aegis.connectors.pagerduty:PagerDuty",
+    "slack": "aegis.connectors.slack:Slack",
+}
+"""Service name to `module:Class`. One line adds a connector."""
+
+FieldKind = Literal["text", "whole_number", "yes_or_no", "secret"]
+_KINDS: Mapping[object, FieldKind] = {
+    str: "text",
+    int: "whole_number",
+    bool: "yes_or_no",
+    Secret: "secret",
+    Secret | None: "secret",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldSpec:
+    """One field of a connector's `Config`, as the configuration file's reader needs it. `default` is None for a
+    secret and where `required`.
+    """
+
+    name: str
+    kind: FieldKind
+    required: bool
+    default: str | int | bool | None
+    help: str
+
+
+class ConnectorModule(Protocol):
+    """What every connector module exposes."""
+
+    @property
+    def Config(self) -> type[Any]: ...  # noqa: N802 - the class itself
+
+    def build(self, config: Any, http: Http, *, clock: Clock, new_id: NewId) -> Any: ...
+
+
+def load(name: str) -> ConnectorModule:
+    """The module of a connector. Raises `ConfigError` for a name that is none, with the names there are."""
+    if name not in CONNECTORS:
+        raise ConfigError(f"{name} is no connector; there are {', '.join(sorted(CONNECTORS))}")
+    return cast(ConnectorModule, import_module(CONNECTORS[name].partition(":")[0]))
+
+
+def fields(name: str) -> tuple[FieldSpec, ...]:
+    """The fields of a connector's configuration, in order."""
+    config = load(name).Config
+    hints = get_type_hints(config)
+    return tuple(
+        FieldSpec(
+            name=field.name,
+            kind=_KINDS[hints[field.name]],
+            required=field.default is dataclasses.MISSING,
+            default=None if field.default is dataclasses.MISSING else field.default,
+            help=field.metadata["help"],
+        )
+        for field in dataclasses.fields(config)
+    )
+
+
+def configs() -> Mapping[str, tuple[FieldSpec, ...]]:
+    """The fields of every connector. Loads all of them: for the configuration's JSON Schema and for docs."""
+    return {name: fields(name) for name in CONNECTORS}
+
+
+def build(name: str, values: Mapping[str, Any], http: Http, *, clock: Clock, new_id: NewId) -> Any:
+    """A connector from already typed values (secrets as `Secret`). Raises `ConfigError` for values it cannot use."""
+    module = load(name)
+    return module.build(module.Config(**values), http, clock=clock, new_id=new_id)

@@ -1,0 +1,156 @@
+"""Slack: one message per incident, edited in place as the incident changes (bot token), or posted anew (webhook).
+
+All text is `plain_text`, escaped and without live addresses: log text becomes no mention, link, emoji or markup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from aegis.core.errors import Billed, ConfigError, ServiceError
+from aegis.core.exchange import code_word, failure, from_json, to_json
+from aegis.core.incidents import Severity
+from aegis.core.notifications import Notification, Receipt
+from aegis.core.plaintext import defang, fit, lines, one_line, web_link
+from aegis.core.ports import Clock, Http, HttpAnswer, HttpRequest, NewId
+from aegis.core.secret import Secret
+from aegis.core.wording import first_facts, headline, numbered, state
+
+NAME = "slack"
+
+HEADER_MAX, SECTION_MAX, FIELDS_MAX, FIELD_MAX = 150, 3_000, 10, 2_000
+"""docs.slack.dev/reference/block-kit/blocks: header-block, section-block."""
+
+FALLBACK_MAX = 4_000
+"""docs.slack.dev/reference/methods/chat.postMessage: what Slack recommends for `text`."""
+
+COLOURS = {Severity.LOW: "#439fe0", Severity.MEDIUM: "#ffcc00", Severity.HIGH: "#ff6600", Severity.CRITICAL: "#ff0000"}
+RESOLVED_COLOUR = "#2eb67d"
+
+PASSING_ERRORS = frozenset(
+    {"ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"}
+)
+"""docs.slack.dev/reference/methods/chat.postMessage, errors: the ones that may pass by waiting."""
+
+GONE_ERRORS = frozenset({"message_not_found", "cant_update_message", "edit_window_closed"})
+"""docs.slack.dev/reference/methods/chat.update, errors: the message cannot be edited any more, a new one can be sent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """A bot token with a channel, or an incoming webhook's address."""
+
+    token: Secret | None = field(default=None, metadata={"help": "bot token (xoxb-...) with the scope chat:write"})
+    channel: str = field(default="", metadata={"help": "channel id or #name that the bot was invited to"})
+    webhook: Secret | None = field(default=None, metadata={"help": "incoming webhook address, instead of a token"})
+    base_url: str = field(default="https://slack.com", metadata={"help": "where Slack's API stands"})
+
+    def __post_init__(self) -> None:
+        if bool(self.token) == bool(self.webhook):
+            raise ConfigError("slack: give either token and channel, or webhook")
+        if self.token and not self.channel:
+            raise ConfigError("slack: a token needs a channel")
+
+
+def payload(notification: Notification) -> dict[str, Any]:
+    """The message: a header, and under a bar in the severity's colour the summary, facts, actions and a button."""
+    resolved = notification.change == "resolved"
+    blocks: list[dict[str, Any]] = []
+    if notification.summary.strip():
+        blocks.append({"type": "section", "text": _plain(notification.summary, SECTION_MAX)})
+    facts = [_plain(f"{fact.label}:\n{fact.value}", FIELD_MAX) for fact in first_facts(notification.facts, FIELDS_MAX)]
+    if facts:
+        blocks.append({"type": "section", "fields": facts})
+    if notification.actions:
+        blocks.append({"type": "section", "text": _plain(f"What to do\n{numbered(notification.actions)}", SECTION_MAX)})
+    where = " · ".join((state(notification), *notification.techniques))
+    blocks.append({"type": "context", "elements": [_plain(where, FIELD_MAX)]})
+    if link := web_link(notification.link):
+        button = {"type": "button", "text": _plain("Open in Aegis", 75), "url": link, "action_id": "aegis_open"}
+        blocks.append({"type": "actions", "elements": [button]})
+    title = one_line(headline(notification))
+    return {
+        "text": fit(title, FALLBACK_MAX, _encode),
+        "blocks": [{"type": "header", "text": _plain(title, HEADER_MAX)}],
+        "attachments": [
+            {"color": RESOLVED_COLOUR if resolved else COLOURS[notification.severity], "blocks": blocks},
+        ],
+    }
+
+
+class Slack:
+    """`Notifier`. The receipt's `remote_id` is `channel:ts` with a bot token, empty with a webhook."""
+
+    name = NAME
+
+    def __init__(self, config: Config, http: Http, *, clock: Clock) -> None:
+        self._config, self._http, self._clock = config, http, clock
+
+    async def notify(self, notification: Notification, *, remote_id: str) -> Receipt:
+        """Post, or edit the message that `remote_id` names; a message that is gone is posted anew."""
+        message = payload(notification)
+        if self._config.webhook:
+            await self._post_to_webhook(self._config.webhook, message)
+            return Receipt()
+        channel, _, ts = remote_id.partition(":")
+        if channel and ts:
+            answer = await self._call("chat.update", {"channel": channel, "ts": ts, "parse": "none", **message})
+            if answer.get("ok") is True:
+                return Receipt(remote_id=remote_id)
+        quiet = {"parse": "none", "mrkdwn": False, "link_names": False, "unfurl_links": False, "unfurl_media": False}
+        answer = await self._call("chat.postMessage", {"channel": self._config.channel, **quiet, **message})
+        note = "the earlier message is gone, posted anew" if remote_id else ""
+        return Receipt(remote_id=f"{answer.get('channel', '')}:{answer.get('ts', '')}", note=note)
+
+    async def _call(self, method: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A Web API call. Slack answers 200 with `ok: false` to most errors; a message that is gone is returned."""
+        token = self._config.token.reveal() if self._config.token else ""
+        url = f"{self._config.base_url.rstrip('/')}/api/{method}"
+        http_answer = await self._send(url, body, {"Authorization": f"Bearer {token}"})
+        if http_answer.status != 200:
+            raise failure(NAME, http_answer, now=self._clock.now())
+        answer = from_json(NAME, http_answer)
+        error = code_word(answer.get("error"))
+        if answer.get("ok") is True or (method == "chat.update" and error in GONE_ERRORS):
+            return answer
+        raise ServiceError(
+            NAME,
+            f"refused: {error or 'no reason given'}",
+            retryable=error in PASSING_ERRORS,
+            billed=Billed.NO,
+            status=200,
+        )
+
+    async def _post_to_webhook(self, webhook: Secret, message: Mapping[str, Any]) -> None:
+        quiet = {"link_names": False, "unfurl_links": False, "unfurl_media": False}
+        answer = await self._send(webhook.reveal(), {**quiet, **message}, {})
+        if answer.status != 200:
+            # A webhook answers its errors as one word of text: invalid_payload, no_service, channel_is_archived.
+            raise failure(NAME, answer, now=self._clock.now(), code=answer.body[:64].decode("ascii", "replace"))
+
+    async def _send(self, url: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> HttpAnswer:
+        return await self._http.send(
+            HttpRequest(
+                service=NAME,
+                method="POST",
+                url=url,
+                headers={"Content-Type": "application/json; charset=utf-8", **headers},
+                body=to_json(body),
+            )
+        )
+
+
+def _plain(text: str, limit: int) -> dict[str, Any]:
+    return {"type": "plain_text", "text": fit(lines(text), limit, _encode) or "-", "emoji": False}
+
+
+def _encode(text: str) -> str:
+    """Slack's three control characters as entities (docs.slack.dev/messaging/formatting-message-text, escaping)."""
+    return defang(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def build(config: Config, http: Http, *, clock: Clock, new_id: NewId) -> Slack:  # noqa: ARG001 - one shape for all
+    """The connector from its config."""
+    return Slack(config, http, clock=clock)

@@ -1,0 +1,56 @@
+"""The few sentences that every channel says in the same words: headline, state, time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from aegis.core.notifications import Change, Fact, Notification
+
+CHANGE_WORDS: Mapping[Change, str] = {
+    "opened": "Opened",
+    "raised": "Raised",
+    "analysed": "Analysed",
+    "updated": "Updated",
+    "acknowledged": "Acknowledged",
+    "resolved": "Resolved",
+    "reopened": "Reopened",
+    "budget": "Budget",
+    "test": "Test",
+}
+
+
+def headline(notification: Notification) -> str:
+    """`CRITICAL: title`, or `Resolved: title` when it is over. Hostile text: clean and encode it."""
+    word = notification.severity.name
+    if notification.change in ("resolved", "acknowledged", "test"):
+        word = CHANGE_WORDS[notification.change]
+    return f"{word}: {notification.title}"
+
+
+def state(notification: Notification) -> str:
+    """One line on where the incident stands: change, severity, time, incident."""
+    severity, change = notification.severity.name, CHANGE_WORDS[notification.change]
+    return f"{change} · {severity} · {when(notification.at)} · {notification.incident_id}"
+
+
+def when(at: datetime) -> str:
+    """A time as people read it, in UTC to the second."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def rfc3339(at: datetime) -> str:
+    """A time as programs read it (RFC 3339, UTC, milliseconds)."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def numbered(actions: Sequence[str]) -> str:
+    """What to do, one numbered line each."""
+    return "\n".join(f"{number}. {action}" for number, action in enumerate(actions, start=1))
+
+
+def first_facts(facts: Sequence[Fact], limit: int) -> tuple[Fact, ...]:
+    """At most `limit` facts; where some have to go, the last place says how many."""
+    if len(facts) <= limit:
+        return tuple(facts)
+    return (*facts[: limit - 1], Fact("More", f"{len(facts) - limit + 1} further facts in Aegis"))
