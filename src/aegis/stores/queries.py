@@ -1,0 +1,42 @@
+"""SQL lives in `.sql` files beside this module: named queries, and scripts that are read statement by statement.
+
+A query file reads `-- name: claim_due`, one comment that says what it is for, then the statement with parameters
+written `:like_this`. PostgreSQL has to be able to run every statement, so SQLite's own dialect stays out.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator, Mapping
+from importlib.resources import files
+
+_NAME = re.compile(r"^-- name: ([a-z][a-z0-9_]*)$", re.MULTILINE)
+
+
+def read_queries(file: str) -> Mapping[str, str]:
+    """The named queries of `stores/<file>.sql`."""
+    return named_queries(files("aegis.stores").joinpath(f"{file}.sql").read_text(encoding="utf-8"))
+
+
+def named_queries(text: str) -> Mapping[str, str]:
+    """The statements of a query file by name. Each must have its comment; a name given twice is an assertion."""
+    parts = _NAME.split(text)
+    queries: dict[str, str] = {}
+    for name, body in zip(parts[1::2], parts[2::2], strict=True):
+        assert name not in queries, f"the query {name} is written twice"
+        assert body.strip().startswith("--"), f"the query {name} does not say what it is for"
+        queries[name] = "\n".join(line for line in body.splitlines() if not line.startswith("--")).strip()
+    return queries
+
+
+def statements(script: str) -> Iterator[str]:
+    """The statements of a script, one at a time, so that each can run inside a transaction of the caller's."""
+    pending = ""
+    for line in script.splitlines(keepends=True):
+        pending += line
+        if line.rstrip().endswith(";") and sqlite3.complete_statement(pending):
+            yield pending.strip()
+            pending = ""
+    rest = "".join(line for line in pending.splitlines() if not line.startswith("--"))
+    assert not rest.strip(), "the script ends in the middle of a statement"
