@@ -7,6 +7,7 @@ AegisError
         BudgetExceeded  RateLimited  BreakerOpen  Throttled  QueueFull  DeadlinePassed  Stopped  UnknownPrice
     ServiceError                an outside service failed, and whether it billed
     StoreError                  the store could not answer                    money fails closed
+        Fenced                  a holder of allowances was replaced           it joins again
 
 Programmer errors are assertions and never stand in this tree. Library exceptions never leave `transport`, `stores`
 and `config`: the rest of the code depends on this file only.
@@ -148,3 +149,9 @@ class ServiceError(AegisError):
 
 class StoreError(AegisError):
     """The store is full, read-only, corrupt or away. Money fails closed; the incident path goes on offline."""
+
+
+class Fenced(StoreError):
+    """A holder's allowances are no longer its own: it was silent too long, or another took its name. Nothing of
+    what it just reported was recorded.
+    """

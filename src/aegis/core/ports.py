@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol
 
+from aegis.core.budgets import Line
 from aegis.core.calls import Call, Usage
 from aegis.core.incidents import Event, Finding, Incident, Observable
+from aegis.core.ledger import Crossing, Entry, Joined, Row, Switch, Sync, Synced, Total
 from aegis.core.money import Nanos
 from aegis.core.notifications import Delivery, MetricPoint, Notification, Receipt
 
@@ -152,6 +154,48 @@ class Governs(Protocol):
     """Admits metered calls. Entering raises `Refused` when a gate says no: nothing was spent."""
 
     def admit(self, call: Call) -> AbstractAsyncContextManager[Admitted]: ...
+
+
+class Ledger(Protocol):
+    """The record of truth for budgets: lends allowances to holders, keeps the journal. Each method is one
+    transaction. Raises `StoreError` when the store could not answer (then nobody knows whether it was applied) and
+    `Fenced` when the holder was replaced or silent too long (then it was not).
+    """
+
+    async def join(self, holder: str) -> Joined:
+        """Begin as `holder`: what it had before is taken back, and whoever still acts for it is fenced."""
+
+    async def sync(self, request: Sync) -> Synced:
+        """Apply a holder's report and lend what it wants; see `core.escrow`."""
+
+    async def leave(self, holder: str, epoch: int) -> None: ...
+
+    async def sweep(self) -> Sequence[str]:
+        """Take back what silent holders were lent; returns who they were."""
+
+    async def told(self, crossings: Sequence[Crossing]) -> None:
+        """These crossings were reported: do not tell them again."""
+
+    async def rows(self, lines: Sequence[Line]) -> Sequence[Row]:
+        """How each line stands in its current window. Lines nobody has used yet come back as they would open."""
+
+    async def parts(self, budget: str) -> Sequence[str]:
+        """The parts of a budget that have rows (one empty part where its scope has no `*`)."""
+
+    async def attempts(self, call_id: str) -> Sequence[Entry]:
+        """What the journal holds about a call, oldest first."""
+
+    async def totals(self, since: date) -> Sequence[Total]: ...
+    async def switches(self) -> Sequence[Switch]: ...
+    async def turn(self, switch: Switch) -> None: ...
+
+
+class Answers(Protocol):
+    """The response cache of record. Keys are opaque, answers are bytes; both survive a restart."""
+
+    async def get(self, key: str, now: datetime) -> bytes | None: ...
+    async def put(self, key: str, answer: bytes, *, expires_at: datetime, now: datetime) -> None: ...
+    async def clear(self) -> int: ...
 
 
 # --- the store -------------------------------------------------------------------------------------------------

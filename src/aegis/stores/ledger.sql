@@ -1,0 +1,151 @@
+-- name: epoch
+-- The epoch of a holder.
+SELECT epoch FROM ledger_holders WHERE holder = :holder
+
+-- name: set_holder
+-- Begin, renew or end a holder.
+INSERT INTO ledger_holders (holder, epoch, expires_ms) VALUES (:holder, :epoch, :expires_ms)
+ON CONFLICT (holder) DO UPDATE SET epoch = excluded.epoch, expires_ms = excluded.expires_ms
+
+-- name: lapsed
+-- Holders that were silent too long; an ended one has no expiry.
+SELECT holder FROM ledger_holders WHERE expires_ms > 0 AND expires_ms < :before_ms ORDER BY holder
+
+-- name: row
+-- One row by its id.
+SELECT * FROM ledger_rows WHERE id = :id
+
+-- name: newest
+-- The newest window of a line.
+SELECT * FROM ledger_rows WHERE line = :line ORDER BY starts_ms DESC LIMIT 1
+
+-- name: next_row
+-- The next free row id; the one writer makes this safe.
+SELECT COALESCE(MAX(id), 0) + 1 FROM ledger_rows
+
+-- name: add_row
+-- Open a window of a line.
+INSERT INTO ledger_rows (
+    id, line, budget, part, share, unit, kind, window_key, starts_ms, ends_ms, span_ms, lim, levels, journalled,
+    settled, leased, overrun, refused, crossed, recall_ms
+) VALUES (
+    :id, :line, :budget, :part, :share, :unit, :kind, :window_key, :starts_ms, :ends_ms, :span_ms, :lim, :levels,
+    :journalled, :settled, :leased, :overrun, :refused, :crossed, :recall_ms
+)
+
+-- name: put_row
+-- Write back what may change of a row.
+UPDATE ledger_rows
+SET lim = :lim, levels = :levels, settled = :settled, leased = :leased, overrun = :overrun, refused = :refused,
+    crossed = :crossed, recall_ms = :recall_ms
+WHERE id = :id
+
+-- name: lease
+-- What a holder was lent of a row and has not reported.
+SELECT units FROM ledger_leases WHERE holder = :holder AND row_id = :row_id
+
+-- name: leases
+-- Everything a holder was lent.
+SELECT row_id, units FROM ledger_leases WHERE holder = :holder ORDER BY row_id
+
+-- name: set_lease
+-- Write what a holder is lent of a row.
+INSERT INTO ledger_leases (holder, row_id, units) VALUES (:holder, :row_id, :units)
+ON CONFLICT (holder, row_id) DO UPDATE SET units = excluded.units
+
+-- name: end_lease
+-- A holder has nothing left of a row.
+DELETE FROM ledger_leases WHERE holder = :holder AND row_id = :row_id
+
+-- name: recalled
+-- Rows that a holder leases and another was short of.
+SELECT r.id FROM ledger_leases l JOIN ledger_rows r ON r.id = l.row_id
+WHERE l.holder = :holder AND r.recall_ms > :now_ms
+
+-- name: write_entry
+-- Add an attempt to the journal; one that is there changes once, from sent to its end.
+INSERT INTO ledger_journal (
+    attempt, call_id, holder, epoch, state, service, model, at_ms, ended_ms, worst, cost, holds, body
+) VALUES (
+    :attempt, :call_id, :holder, :epoch, :state, :service, :model, :at_ms, :ended_ms, :worst, :cost, :holds, :body
+)
+ON CONFLICT (attempt) DO UPDATE
+SET state = excluded.state, ended_ms = excluded.ended_ms, cost = excluded.cost, body = excluded.body
+WHERE ledger_journal.state = 'sent' AND excluded.state <> 'sent'
+
+-- name: unsettled
+-- Attempts of a holder that were sent and never ended.
+SELECT * FROM ledger_journal WHERE holder = :holder AND state = 'sent' ORDER BY attempt
+
+-- name: entry
+-- One attempt.
+SELECT * FROM ledger_journal WHERE attempt = :attempt
+
+-- name: correct_entry
+-- The truth about an attempt that was settled at its worst case.
+UPDATE ledger_journal SET state = :state, cost = :cost, ended_ms = :ended_ms, body = :body
+WHERE attempt = :attempt AND state = 'worst'
+
+-- name: attempts
+-- Everything about one call, oldest first.
+SELECT * FROM ledger_journal WHERE call_id = :call_id ORDER BY at_ms, attempt
+
+-- name: add_total
+-- Count ended attempts by day, service, model and end.
+INSERT INTO ledger_totals (day, service, model, state, calls, cost)
+VALUES (:day, :service, :model, :state, :calls, :cost)
+ON CONFLICT (day, service, model, state) DO UPDATE
+SET calls = ledger_totals.calls + excluded.calls, cost = ledger_totals.cost + excluded.cost
+
+-- name: totals
+-- How attempts ended since a day, and what they cost.
+SELECT service, model, state, SUM(calls), SUM(cost) FROM ledger_totals WHERE day >= :since
+GROUP BY service, model, state ORDER BY service, model, state
+
+-- name: cross
+-- Record that a budget crossed a level; once per budget, window and level.
+INSERT INTO ledger_crossings (budget, part, window_key, level, spent, lim, at_ms, told)
+VALUES (:budget, :part, :window_key, :level, :spent, :lim, :at_ms, 0)
+ON CONFLICT (budget, part, window_key, level) DO NOTHING
+
+-- name: untold
+-- Crossings that nobody has reported yet.
+SELECT budget, part, window_key, level, spent, lim, at_ms FROM ledger_crossings WHERE told = 0
+ORDER BY at_ms, budget, lim
+
+-- name: told
+-- A crossing was reported.
+UPDATE ledger_crossings SET told = 1
+WHERE budget = :budget AND part = :part AND window_key = :window_key AND level = :level
+
+-- name: slots
+-- The slots of a rolling window that are not empty.
+SELECT slot_ms, units FROM ledger_slots WHERE row_id = :row_id ORDER BY slot_ms
+
+-- name: set_slot
+-- Write one slot of a rolling window.
+INSERT INTO ledger_slots (row_id, slot_ms, units) VALUES (:row_id, :slot_ms, :units)
+ON CONFLICT (row_id, slot_ms) DO UPDATE SET units = excluded.units
+
+-- name: end_slot
+-- A slot is empty or gone.
+DELETE FROM ledger_slots WHERE row_id = :row_id AND slot_ms = :slot_ms
+
+-- name: parts
+-- The parts of a budget that have been used.
+SELECT DISTINCT part FROM ledger_rows WHERE budget = :budget ORDER BY part
+
+-- name: generation
+-- The number of the newest turn of any switch.
+SELECT COALESCE(MAX(generation), 0) FROM ledger_switches
+
+-- name: switches
+-- Every switch of record.
+SELECT scope, stopped, reason, at_ms FROM ledger_switches ORDER BY scope
+
+-- name: turn
+-- Stop or resume one scope.
+INSERT INTO ledger_switches (scope, stopped, reason, at_ms, generation)
+VALUES (:scope, :stopped, :reason, :at_ms, (SELECT COALESCE(MAX(generation), 0) + 1 FROM ledger_switches))
+ON CONFLICT (scope) DO UPDATE
+SET stopped = excluded.stopped, reason = excluded.reason, at_ms = excluded.at_ms, generation = excluded.generation
