@@ -16,14 +16,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Literal, Protocol, cast, get_type_hints
+from urllib.parse import urlsplit
 
 from aegis.core.errors import ConfigError
 from aegis.core.ports import Clock, Http, NewId
 from aegis.core.secret import Secret
 
 CONNECTORS: Mapping[str, str] = {
+    "anthropic": "aegis.connectors.anthropic:Anthropic",
+    "attack": "aegis.connectors.attack:Attack",
+    "datadog": "aegis.connectors.datadog:Datadog",
+    "discord": "aegis.connectors.discord:Discord",
+    "jira": "aegis.connectors.jira:Jira",
     "pagerduty": "aegis.connectors.pagerduty:PagerDuty",
+    "sentry": "aegis.connectors.sentry:Sentry",
     "slack": "aegis.connectors.slack:Slack",
+    "splunk": "aegis.connectors.splunk:Splunk",
+    "teams": "aegis.connectors.teams:Teams",
+    "virustotal": "aegis.connectors.virustotal:VirusTotal",
 }
 """Service name to `module:Class`. One line adds a connector."""
 
@@ -85,6 +95,15 @@ def fields(name: str) -> tuple[FieldSpec, ...]:
 def configs() -> Mapping[str, tuple[FieldSpec, ...]]:
     """The fields of every connector. Loads all of them: for the configuration's JSON Schema and for docs."""
     return {name: fields(name) for name in CONNECTORS}
+
+
+def private_hosts(config: object) -> frozenset[str]:
+    """The hosts of a connector's config that may stand on a private address, for the transport's `allow_private`."""
+    if not getattr(config, "allow_private", False):
+        return frozenset()
+    secrets = (value for name in ("dsn", "webhook") if isinstance(value := getattr(config, name, None), Secret))
+    addresses = (getattr(config, "base_url", ""), *(secret.reveal() for secret in secrets))
+    return frozenset(host for address in addresses if (host := urlsplit(address).hostname))
 
 
 def build(name: str, values: Mapping[str, Any], http: Http, *, clock: Clock, new_id: NewId) -> Any:
