@@ -157,6 +157,11 @@ def test_lines_of_different_formats_may_stand_in_one_file() -> None:
     assert forms == ["sshd", "web", "json"]
 
 
+def test_a_binary_windows_log_that_cannot_be_opened_is_refused_by_name() -> None:
+    ((line, code),) = codes(read(b"ElfFile\x00" + b"\x00" * 5_000))
+    assert (line, code in {"unsupported", "corrupt"}) == (0, True)
+
+
 @given(st.binary(max_size=400))
 def test_no_bytes_whatever_raise(body: bytes) -> None:
     for item in read(body):

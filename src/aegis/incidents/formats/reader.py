@@ -62,12 +62,14 @@ class _Reading:
 
     def _head(self, stream: Iterator[bytes]) -> bytes:
         """Enough to know the format by: the first line that is not blank, or as much as a line may be long."""
-        parts, size = [], 0
+        parts, size, begun = [], 0, False
         try:
             for chunk in stream:
                 parts.append(chunk)
                 size += len(chunk)
-                if size > self._bounds.line_bytes or b"\n" in b"".join(parts).lstrip():
+                text = chunk if begun else chunk.lstrip()
+                begun = bool(text)
+                if size > self._bounds.line_bytes or b"\n" in text:
                     break
         except BadInput as error:
             self._broken = error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import lzma
 import zlib
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Protocol
 
 from aegis.core.errors import BadInput
@@ -14,6 +15,8 @@ GZIP_MAGIC = b"\x1f\x8b"
 XZ_MAGIC = b"\xfd7zXZ\x00"
 STEP_BYTES = 256 << 10
 """How much is unpacked at a time: what a bomb can cost before it is noticed."""
+PIECE_BYTES = 64 << 10
+"""Packed input is handed over in pieces: zlib copies what it has not used yet at every step."""
 XZ_MEMORY_BYTES = 128 << 20
 """`xz -9` needs 65 MiB to unpack (xz manual); a header may ask for 4 GiB."""
 
@@ -78,18 +81,25 @@ def unpack(chunks: Iterable[bytes], bounds: Bounds) -> Iterator[bytes]:
     while len(head) < len(XZ_MAGIC) and (chunk := next(source, None)) is not None:
         head += chunk
     if head.startswith(GZIP_MAGIC):
-        yield from _inflate(head, source, _Gzip, bounds)
+        yield from _inflate(_pieces(head, source), _Gzip, bounds)
     elif head.startswith(XZ_MAGIC):
-        yield from _inflate(head, source, _Xz, bounds)
+        yield from _inflate(_pieces(head, source), _Xz, bounds)
     else:
         if head:
             yield head
         yield from source
 
 
-def _inflate(head: bytes, source: Iterator[bytes], make: type[_Gzip | _Xz], bounds: Bounds) -> Iterator[bytes]:
+def _pieces(head: bytes, source: Iterator[bytes]) -> Iterator[bytes]:
+    for chunk in chain((head,), source):
+        for start in range(0, len(chunk), PIECE_BYTES):
+            yield chunk[start : start + PIECE_BYTES]
+
+
+def _inflate(source: Iterator[bytes], make: type[_Gzip | _Xz], bounds: Bounds) -> Iterator[bytes]:
     stream: _Inflate = make()
-    packed, taken, given = head, len(head), 0
+    packed = next(source)
+    taken, given = len(packed), 0
     while True:
         try:
             out = stream.step(packed)
