@@ -179,6 +179,9 @@ class Ledger(Protocol):
     async def rows(self, lines: Sequence[Line]) -> Sequence[Row]:
         """How each line stands in its current window. Lines nobody has used yet come back as they would open."""
 
+    async def numbered(self, rows: Sequence[int]) -> Sequence[Row]:
+        """The rows with these numbers, whatever their window."""
+
     async def parts(self, budget: str) -> Sequence[str]:
         """The parts of a budget that have rows (one empty part where its scope has no `*`)."""
 
@@ -241,6 +244,9 @@ class Outbox(Protocol):
         """Lease due deliveries, highest priority first; `attempts` is already counted up. `remote_id` is the
         newest handle that this service gave for the delivery's incident.
         """
+
+    async def next_due(self, service: str) -> datetime | None:
+        """When the lane has to be looked at again (a lease that runs out counts); None when nothing waits in it."""
 
     async def done(self, delivery: Delivery, receipt: Receipt, *, now: datetime) -> None: ...
 

@@ -1,0 +1,79 @@
+"""The rules of the outbox: who goes first, and what becomes of a message that a newer one overtakes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from aegis.core.incidents import Severity
+from aegis.core.notifications import Change, Delivery
+
+AGE_STEP = timedelta(minutes=5)
+"""A delivery gains one priority for every five minutes of waiting: a LOW one stands beside a fresh HIGH after ten."""
+
+_FIRST = frozenset[Change]({"opened", "raised", "reopened"})
+"""Changes that page somebody. Nobody has heard of the incident (or how bad it is) until one of them arrives."""
+_LATER = frozenset[Change]({"analysed", "updated"})
+"""Changes that only add to what was said."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a delivery stands in its lane, apart from what it says. `created_at` is its place in the queue."""
+
+    change: Change
+    priority: Severity
+    created_at: datetime
+    due_at: datetime
+    attempts: int
+    last_error: str
+
+
+def rank(priority: Severity, waited: timedelta) -> int:
+    """The effective priority after waiting. Waiting lifts nothing to CRITICAL, so nothing ever stands before one."""
+    if priority is Severity.CRITICAL:
+        return int(priority)
+    return min(int(Severity.HIGH), int(priority) + max(timedelta(0), waited) // AGE_STEP)
+
+
+def carry_on(newer: Place, older: Place) -> Place:
+    """The place of a delivery that overtakes one which was never sent and now never will be.
+
+    It keeps the older one's place in the queue, its priority if that was higher, its pause after failed attempts, and
+    the word of a first page: what people have not heard of yet reaches them as new, never as a mere update.
+    """
+    unheard = older.change in _FIRST and newer.change in _LATER
+    return Place(
+        change=older.change if unheard else newer.change,
+        priority=max(newer.priority, older.priority),
+        created_at=min(newer.created_at, older.created_at),
+        due_at=older.due_at if older.attempts else min(newer.due_at, older.due_at),
+        attempts=newer.attempts + older.attempts,
+        last_error=newer.last_error or older.last_error,
+    )
+
+
+def place_of(delivery: Delivery) -> Place:
+    """Where a delivery stands."""
+    return Place(
+        change=delivery.notification.change,
+        priority=delivery.priority,
+        created_at=delivery.created_at,
+        due_at=delivery.due_at,
+        attempts=delivery.attempts,
+        last_error=delivery.last_error,
+    )
+
+
+def in_place(delivery: Delivery, place: Place) -> Delivery:
+    """The same message in another place."""
+    said = delivery.notification
+    return replace(
+        delivery,
+        notification=said if said.change == place.change else replace(said, change=place.change),
+        priority=place.priority,
+        created_at=place.created_at,
+        due_at=place.due_at,
+        attempts=place.attempts,
+        last_error=place.last_error,
+    )

@@ -1,0 +1,189 @@
+"""The outbox: deliveries in lanes by service, leased to whoever sends them.
+
+Policy: a lease that runs out gives the delivery back, so a crash loses nothing; only the holder of the newest attempt
+may put a delivery back or give it up; but that the service took it is true whoever says so.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from aegis.core.deliveries import in_place, rank
+from aegis.core.incidents import Severity
+from aegis.core.notifications import Delivery, DeliveryState, Receipt
+from aegis.stores.database import Database
+from aegis.stores.placing import Placing, to_place
+from aegis.stores.queries import read_queries
+from aegis.stores.records import notification_from_text, storable
+from aegis.stores.times import from_us, to_us
+
+ERROR_CHARS_MAX = 500
+"""An error is a sentence; a service must not fill the store with its answers."""
+
+_COLUMNS = (
+    *("id", "incident_id", "service", "version"),
+    *("change", "priority", "attempts", "created_us", "due_us", "last_error"),
+)
+"""What the queries `lapsed` and `place` give."""
+
+
+class SqliteOutbox:
+    """The port `Outbox`. Every method raises `StoreError` when the store fails."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._queries = read_queries("outbox")
+        self._placing = Placing()
+
+    async def claim(self, service: str, *, limit: int, now: datetime, lease_ms: int) -> Sequence[Delivery]:
+        """Lease at most `limit` due deliveries of a lane, highest effective priority first, then oldest."""
+        now_us = to_us(now)
+        lease_us = to_us(now + timedelta(milliseconds=lease_ms))
+
+        def claim(connection: sqlite3.Connection) -> list[Delivery]:
+            self._take_back(connection, service, now_us)
+            chosen = self._chosen(connection, service, limit, now_us)
+            for delivery_id in chosen:
+                connection.execute(self._queries["lease"], {"id": delivery_id, "lease_us": lease_us})
+            return self._whole(connection, chosen)
+
+        return await self._database.write(claim)
+
+    def _take_back(self, connection: sqlite3.Connection, service: str, now_us: int) -> None:
+        lapsed = connection.execute(self._queries["lapsed"], {"service": service, "now_us": now_us}).fetchall()
+        for found in lapsed:
+            row = _named(found)
+            connection.execute(self._queries["release"], {"id": row["id"]})
+            self._placing.give_way(connection, row, now_us=now_us)
+
+    def _chosen(self, connection: sqlite3.Connection, service: str, limit: int, now_us: int) -> list[str]:
+        """Within one priority the order of places is the order of ranks, so the best of each suffice."""
+        candidates: list[tuple[int, int, str]] = []
+        for priority in Severity:
+            parameters = {"service": service, "priority": int(priority), "now_us": now_us, "limit": limit}
+            for delivery_id, created_us in connection.execute(self._queries["claimable"], parameters):
+                waited = timedelta(microseconds=now_us - created_us)
+                candidates.append((-rank(priority, waited), created_us, delivery_id))
+        return [delivery_id for _, _, delivery_id in sorted(candidates)[:limit]]
+
+    def _whole(self, connection: sqlite3.Connection, ids: Sequence[str]) -> list[Delivery]:
+        rows = (connection.execute(self._queries["whole"], {"id": delivery_id}).fetchone() for delivery_id in ids)
+        return [_delivery(row) for row in rows if row is not None]
+
+    async def next_due(self, service: str) -> datetime | None:
+        """When the lane has to be looked at again; None when nothing waits in it."""
+        query, parameters = self._queries["next_due"], {"service": service}
+        found = await self._database.read(lambda connection: connection.execute(query, parameters).fetchone()[0])
+        return None if found is None else from_us(found)
+
+    async def done(self, delivery: Delivery, receipt: Receipt, *, now: datetime) -> None:
+        """The service took it; its handle is kept for the incident's next message."""
+        row = {
+            "id": delivery.id,
+            "incident_id": delivery.incident_id,
+            "service": delivery.service,
+            "version": delivery.notification.version,
+            "remote_id": receipt.remote_id,
+            "note": storable(receipt.note, ERROR_CHARS_MAX),
+            "now_us": to_us(now),
+        }
+
+        def done(connection: sqlite3.Connection) -> None:
+            connection.execute(self._queries["done"], row)
+            if receipt.remote_id:
+                connection.execute(self._queries["remember_remote"], row)
+
+        await self._database.write(done)
+
+    async def retry(self, delivery: Delivery, *, due_at: datetime, error: str) -> None:
+        """Try again at `due_at`, unless a newer message of the incident waits: then that one goes in its place."""
+        row = _ended(delivery, error) | {"due_us": to_us(due_at)}
+
+        def retry(connection: sqlite3.Connection) -> None:
+            if connection.execute(self._queries["retry"], row).rowcount:
+                found = connection.execute(self._queries["place"], {"id": delivery.id, "state": "ready"}).fetchone()
+                self._placing.give_way(connection, _named(found), now_us=row["due_us"])
+
+        await self._database.write(retry)
+
+    async def bury(self, delivery: Delivery, *, error: str, now: datetime) -> None:
+        """Give up: a dead letter, kept until a person replays or drops it."""
+        row = _ended(delivery, error) | {"now_us": to_us(now)}
+        await self._database.write(lambda connection: connection.execute(self._queries["bury"], row).rowcount)
+
+    async def counts(self) -> Mapping[str, Mapping[str, int]]:
+        """Per service and state, how many."""
+        query = self._queries["counts"]
+        rows = await self._database.read(lambda connection: connection.execute(query).fetchall())
+        counted: dict[str, dict[str, int]] = {}
+        for service, state, number in rows:
+            counted.setdefault(service, {})[state] = number
+        return counted
+
+    async def undelivered(self) -> int:
+        """How many are still to be sent."""
+        query = self._queries["undelivered"]
+        return await self._database.read(lambda connection: int(connection.execute(query).fetchone()[0]))
+
+    async def dead(self, limit: int) -> Sequence[Delivery]:
+        """The newest dead letters, newest first."""
+
+        def dead(connection: sqlite3.Connection) -> list[Delivery]:
+            ids = [row[0] for row in connection.execute(self._queries["dead"], {"limit": limit})]
+            return self._whole(connection, ids)
+
+        return await self._database.read(dead)
+
+    async def replay(self, delivery_id: str, *, now: datetime) -> bool:
+        """Send a dead letter again, as new. False when it is none, or a newer message of its incident has reached the
+        service or is on its way: an old message must not overwrite a newer one.
+        """
+        now_us = to_us(now)
+
+        def replay(connection: sqlite3.Connection) -> bool:
+            found = connection.execute(self._queries["place"], {"id": delivery_id, "state": "dead"}).fetchone()
+            if found is None:
+                return False
+            row = _named(found) | {"now_us": now_us}
+            if connection.execute(self._queries["later"], row).fetchone():
+                connection.execute(self._queries["obsolete"], row)
+                return False
+            connection.execute(self._queries["revive"], row)
+            return True
+
+        return await self._database.write(replay)
+
+    async def drop(self, delivery_id: str) -> bool:
+        """Forget a dead letter. False when it is none."""
+        query, row = self._queries["drop"], {"id": delivery_id}
+        return await self._database.write(lambda connection: connection.execute(query, row).rowcount == 1)
+
+
+def _named(row: Sequence[Any]) -> dict[str, Any]:
+    return dict(zip(_COLUMNS, row, strict=True))
+
+
+def _ended(delivery: Delivery, error: str) -> dict[str, Any]:
+    return {"id": delivery.id, "attempts": delivery.attempts, "error": storable(error, ERROR_CHARS_MAX)}
+
+
+def _delivery(row: Sequence[Any]) -> Delivery:
+    """A delivery from the columns of the query `whole`."""
+    delivery_id, incident_id, service, body, remote_id, state, *place = row
+    notification = notification_from_text(body)
+    standing = to_place(place)
+    bare = Delivery(
+        id=delivery_id,
+        incident_id=incident_id,
+        service=service,
+        notification=notification,
+        priority=standing.priority,
+        due_at=standing.due_at,
+        created_at=standing.created_at,
+        state=DeliveryState(state),
+        remote_id=remote_id,
+    )
+    return in_place(bare, standing)

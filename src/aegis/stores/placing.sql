@@ -1,0 +1,42 @@
+-- name: known
+-- Whether a delivery was placed before.
+SELECT 1 FROM deliveries WHERE id = :id;
+
+-- name: keep_text
+-- Store what is told, once for all services that are told it.
+INSERT INTO notifications (id, incident_id, stored_us, body)
+VALUES (:id, :incident_id, :stored_us, :body)
+ON CONFLICT (id) DO NOTHING;
+
+-- name: overtaken
+-- Deliveries of an incident to a service that wait unsent and are older than a version, oldest first.
+SELECT id, change, priority, attempts, created_us, due_us, last_error
+FROM deliveries
+WHERE incident_id = :incident_id AND service = :service AND version < :version AND state = 'ready'
+ORDER BY version;
+
+-- name: supersede
+-- A newer delivery carries on in this one's place.
+UPDATE deliveries SET state = 'superseded', ended_us = :now_us WHERE id = :id AND state = 'ready';
+
+-- name: add
+-- Put a delivery into its lane.
+INSERT INTO deliveries
+    (id, incident_id, service, version, change, notification_id, priority, state, attempts, created_us, due_us, last_error)
+VALUES
+    (:id, :incident_id, :service, :version, :change, :notification_id, :priority, 'ready', :attempts, :created_us,
+     :due_us, :last_error);
+
+-- name: newer
+-- The newest delivery of the same incident and service that waits behind this one.
+SELECT id, change, priority, attempts, created_us, due_us, last_error
+FROM deliveries
+WHERE incident_id = :incident_id AND service = :service AND version > :version AND state = 'ready'
+ORDER BY version DESC LIMIT 1;
+
+-- name: take_place
+-- A waiting delivery goes on in the place of an older one.
+UPDATE deliveries
+SET change = :change, priority = :priority, attempts = :attempts, created_us = :created_us, due_us = :due_us,
+    last_error = :last_error
+WHERE id = :id;

@@ -1,0 +1,214 @@
+"""The outbox: worst first, nothing lost by a crash, no old message over a newer one, the first page never lost."""
+
+import pytest
+from tests.stores.making import LEASE_MS, Stores, after, delivery, ids
+
+from aegis.core.incidents import Severity
+from aegis.core.notifications import DeliveryState, Receipt
+
+pytestmark = pytest.mark.anyio
+
+LOW, MEDIUM, HIGH, CRITICAL = Severity
+LEASE_S = LEASE_MS // 1_000
+
+
+async def test_the_worst_goes_first_then_the_oldest(stores: Stores) -> None:
+    await stores.place(
+        delivery("a", priority=LOW, at=0),
+        delivery("b", priority=CRITICAL, at=3),
+        delivery("c", priority=HIGH, at=2),
+        delivery("d", priority=HIGH, at=1),
+        delivery("e", priority=CRITICAL, at=4),
+    )
+
+    assert ids(await stores.claim(limit=2, at=5)) == ["b:slack:1", "e:slack:1"]
+    assert ids(await stores.claim(limit=9, at=5)) == ["d:slack:1", "c:slack:1", "a:slack:1"]
+
+
+async def test_waiting_moves_a_mild_one_up_but_never_past_a_critical_one(stores: Stores) -> None:
+    a_day = 24 * 3_600
+    await stores.place(delivery("old", priority=LOW), delivery("high", priority=HIGH, at=a_day))
+    await stores.place(delivery("worst", priority=CRITICAL, at=a_day))
+
+    claimed = await stores.claim(at=a_day)
+
+    assert ids(claimed) == ["worst:slack:1", "old:slack:1", "high:slack:1"]
+
+
+async def test_nothing_goes_before_it_is_due(stores: Stores) -> None:
+    await stores.place(delivery("a", at=10))
+
+    assert await stores.claim(at=9) == []
+    assert await stores.outbox.next_due("slack") == after(10)
+    assert ids(await stores.claim(at=10)) == ["a:slack:1"]
+
+
+async def test_lanes_do_not_see_each_other(stores: Stores) -> None:
+    await stores.place(delivery("a"), delivery("a", service="jira"))
+
+    assert ids(await stores.claim("jira")) == ["a:jira:1"]
+    assert ids(await stores.claim("slack")) == ["a:slack:1"]
+    assert await stores.outbox.next_due("discord") is None
+
+
+async def test_a_claimed_one_is_not_given_to_two(stores: Stores) -> None:
+    await stores.place(delivery("a"))
+
+    claimed = await stores.claim()
+
+    assert (claimed[0].state, claimed[0].attempts) == (DeliveryState.LEASED, 1)
+    assert await stores.claim(at=LEASE_S - 1) == []
+    assert await stores.outbox.undelivered() == 1
+
+
+async def test_a_crash_gives_the_delivery_back_when_the_lease_runs_out(stores: Stores) -> None:
+    await stores.place(delivery("a"))
+    await stores.claim()
+
+    assert await stores.outbox.next_due("slack") == after(LEASE_S)
+    (again,) = await stores.claim(at=LEASE_S)
+
+    assert (again.id, again.attempts) == ("a:slack:1", 2)
+
+
+async def test_whoever_lost_the_lease_can_neither_put_back_nor_bury(stores: Stores) -> None:
+    await stores.place(delivery("a"))
+    (late,) = await stores.claim()
+    (held,) = await stores.claim(at=LEASE_S)
+
+    await stores.outbox.bury(late, error="late", now=after(LEASE_S))
+    await stores.outbox.retry(late, due_at=after(0), error="late")
+
+    assert await stores.claim(at=LEASE_S + 1) == []
+    await stores.outbox.retry(held, due_at=after(LEASE_S + 2), error="held")
+    assert (await stores.claim(at=LEASE_S + 2))[0].last_error == "held"
+
+
+async def test_what_a_service_took_is_done_whoever_says_so(stores: Stores) -> None:
+    await stores.place(delivery("a"))
+    (late,) = await stores.claim()
+    await stores.claim(at=LEASE_S)
+
+    await stores.outbox.done(late, Receipt(), now=after(LEASE_S))
+
+    assert await stores.outbox.counts() == {"slack": {"done": 1}}
+    assert await stores.claim(at=9 * LEASE_S) == []
+
+
+async def test_a_known_delivery_is_left_alone(stores: Stores) -> None:
+    await stores.place(delivery("a"))
+    (claimed,) = await stores.claim()
+    await stores.outbox.done(claimed, Receipt(), now=after(1))
+
+    await stores.place(delivery("a"))
+
+    assert await stores.outbox.counts() == {"slack": {"done": 1}}
+
+
+async def test_the_next_message_gets_the_newest_handle(stores: Stores) -> None:
+    await stores.place(delivery("a"), delivery("a", service="discord"), delivery("b"))
+    for claimed in await stores.claim():
+        await stores.outbox.done(claimed, Receipt(remote_id=f"ts-{claimed.incident_id}"), now=after(1))
+
+    await stores.place(delivery("a", 2, at=2), delivery("a", 2, service="discord", at=2))
+
+    assert [one.remote_id for one in await stores.claim(at=2)] == ["ts-a"]
+    assert [one.remote_id for one in await stores.claim("discord", at=2)] == [""]
+
+
+async def test_a_handle_of_an_older_message_does_not_replace_a_newer_one(stores: Stores) -> None:
+    await stores.place(delivery("a"))
+    (first,) = await stores.claim()
+    await stores.outbox.done(first, Receipt(remote_id="old"), now=after(1))
+    await stores.place(delivery("a", 2, at=2))
+    (second,) = await stores.claim(at=2)
+    await stores.outbox.done(second, Receipt(remote_id="new"), now=after(3))
+    await stores.outbox.done(first, Receipt(remote_id="old"), now=after(4))
+    await stores.place(delivery("a", 3, at=5))
+
+    assert [one.remote_id for one in await stores.claim(at=5)] == ["new"]
+
+
+async def test_a_newer_message_takes_the_place_of_one_that_was_never_sent(stores: Stores) -> None:
+    await stores.place(delivery("a", 1, priority=HIGH, at=0, change="opened"), delivery("b", at=1, priority=HIGH))
+    await stores.place(delivery("a", 2, priority=MEDIUM, at=9, change="analysed"))
+
+    claimed = await stores.claim(at=9)
+
+    assert ids(claimed) == ["a:slack:2", "b:slack:1"]
+    assert (claimed[0].notification.change, claimed[0].priority) == ("opened", HIGH)
+    assert claimed[0].notification.title == "a at version 2"
+    assert (await stores.outbox.counts())["slack"]["superseded"] == 1
+
+
+async def test_a_resolution_that_overtakes_the_first_page_stays_a_resolution(stores: Stores) -> None:
+    await stores.place(delivery("a", 1, change="opened"))
+    await stores.place(delivery("a", 2, change="resolved"))
+
+    assert [one.notification.change for one in await stores.claim()] == ["resolved"]
+
+
+async def test_overtaking_does_not_cut_a_pause_short(stores: Stores) -> None:
+    await stores.place(delivery("a", 1))
+    (claimed,) = await stores.claim()
+    await stores.outbox.retry(claimed, due_at=after(100), error="429")
+
+    await stores.place(delivery("a", 2, at=5))
+
+    assert await stores.claim(at=99) == []
+    (later,) = await stores.claim(at=100)
+    assert (later.id, later.attempts, later.last_error) == ("a:slack:2", 2, "429")
+
+
+async def test_a_newer_message_waits_while_an_older_one_is_under_way(stores: Stores) -> None:
+    await stores.place(delivery("a", 1))
+    (first,) = await stores.claim()
+    await stores.place(delivery("a", 2, at=1, change="analysed"))
+
+    assert await stores.claim(at=1) == []
+    await stores.outbox.done(first, Receipt(remote_id="ts"), now=after(2))
+
+    (second,) = await stores.claim(at=2)
+    assert (second.id, second.remote_id, second.notification.change) == ("a:slack:2", "ts", "analysed")
+
+
+@pytest.mark.parametrize("crashed", [False, True])
+async def test_a_failed_first_page_is_carried_on_by_the_message_behind_it(stores: Stores, crashed: bool) -> None:
+    await stores.place(delivery("a", 1, change="opened"))
+    (first,) = await stores.claim()
+    await stores.place(delivery("a", 2, at=1, change="updated"))
+    if not crashed:
+        await stores.outbox.retry(first, due_at=after(LEASE_S), error="500")
+
+    (second,) = await stores.claim(at=LEASE_S)
+
+    assert (second.id, second.notification.change, second.attempts) == ("a:slack:2", "opened", 2)
+    assert await stores.outbox.undelivered() == 1
+
+
+async def test_a_dead_letter_is_kept_until_it_is_replayed_or_dropped(stores: Stores) -> None:
+    await stores.place(delivery("a"), delivery("b", at=1))
+    for at, claimed in enumerate(await stores.claim(at=1)):
+        await stores.outbox.bury(claimed, error="400", now=after(at))
+
+    assert ids(list(await stores.outbox.dead(10))) == ["b:slack:1", "a:slack:1"]
+    assert [one.last_error for one in await stores.outbox.dead(1)] == ["400"]
+    assert await stores.outbox.undelivered() == 0
+    assert await stores.outbox.replay("a:slack:1", now=after(9))
+    assert not await stores.outbox.replay("a:slack:1", now=after(9))
+    assert await stores.outbox.drop("b:slack:1")
+    assert not await stores.outbox.drop("a:slack:1")
+
+    (again,) = await stores.claim(at=9)
+    assert (again.id, again.attempts, again.created_at) == ("a:slack:1", 1, after(9))
+
+
+async def test_a_dead_letter_never_overwrites_a_newer_message(stores: Stores) -> None:
+    await stores.place(delivery("a", 1))
+    (first,) = await stores.claim()
+    await stores.outbox.bury(first, error="400", now=after(1))
+    await stores.place(delivery("a", 2, at=2))
+
+    assert not await stores.outbox.replay("a:slack:1", now=after(3))
+
+    assert await stores.outbox.counts() == {"slack": {"superseded": 1, "ready": 1}}
