@@ -1,5 +1,6 @@
 """Checks a payload against the vendors' published schemas in the evidence folder, and against our own golden payloads."""
 
+import functools
 import gzip
 import json
 from pathlib import Path
@@ -20,22 +21,23 @@ def _document(shared: Path, name: str) -> dict[str, Any]:
 class Contract:
     """One schema of the evidence folder; `breaches` lists what is wrong with a payload."""
 
-    def __init__(self, schema: dict[str, Any]) -> None:
-        self._validator = validators.validator_for(schema, default=Draft202012Validator)(
-            schema, format_checker=FormatChecker()
-        )
+    def __init__(self, schema: dict[str, Any], formats: FormatChecker | None = None) -> None:
+        self._validator = validators.validator_for(schema, default=Draft202012Validator)(schema, format_checker=formats)
 
     @classmethod
+    @functools.cache
     def of(cls, shared: Path, service: str, name: str, kind: str = "requests") -> "Contract":
         document = _document(shared, service)
         entry = document[kind][name]
-        return cls({"$defs": document.get("$defs", {}), **(entry if kind == "responses" else entry["schema"])})
+        return cls(
+            {"$defs": document.get("$defs", {}), **(entry if kind == "responses" else entry["schema"])}, FormatChecker()
+        )
 
     @classmethod
+    @functools.cache
     def whole(cls, shared: Path, name: str) -> "Contract":
         document = _document(shared, name)
-        document.pop("x-source", None)
-        return cls(document)
+        return cls({key: value for key, value in document.items() if key != "x-source"})
 
     def breaches(self, payload: object) -> list[str]:
         as_sent = json.loads(json.dumps(payload))

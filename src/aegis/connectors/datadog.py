@@ -41,6 +41,8 @@ COUNT_INTERVAL_SECONDS = 15
 ALERT_TYPES = {Severity.LOW: "info", Severity.MEDIUM: "warning", Severity.HIGH: "error", Severity.CRITICAL: "error"}
 """The v1 API knows no `critical`; the severity is in the title and in a tag."""
 
+_TECHNIQUE = re.compile(r"T\d{4}(\.\d{3})?")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
@@ -69,7 +71,7 @@ def payload(notification: Notification) -> dict[str, Any]:
         "date_happened": int(notification.at.timestamp()),
         "source_type_name": "aegis",
         "tags": [_tag(name, value) for name, value in tags.items()]
-        + [_tag("technique", technique) for technique in notification.techniques[:10]],
+        + [_tag("technique", name) for name in notification.techniques[:10] if _TECHNIQUE.fullmatch(name)],
     }
 
 

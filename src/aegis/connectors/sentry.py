@@ -36,6 +36,7 @@ LEVELS = {Severity.LOW: "info", Severity.MEDIUM: "warning", Severity.HIGH: "erro
 RETRY_AFTER_DEFAULT_SECONDS = 60
 """develop.sentry.dev/sdk/expected-features/rate-limiting: what to wait after a 429 that says nothing."""
 
+_TECHNIQUE = re.compile(r"T\d{4}(\.\d{3})?")
 _LIMIT = re.compile(r"\s*(\d{1,9}):([a-z_;]*)(?::|$)")
 
 
@@ -96,7 +97,7 @@ def payload(notification: Notification, *, environment: str = "production") -> d
             "status": notification.status.value,
             "change": notification.change,
             "incident": fit(one_line(notification.incident_id), TAG_MAX),
-            "technique": fit(one_line(next(iter(notification.techniques), "none")), TAG_MAX, defang),
+            "technique": next((name for name in notification.techniques if _TECHNIQUE.fullmatch(name)), "none"),
         },
         "extra": {
             "summary": fit(lines(notification.summary), MESSAGE_MAX, defang),

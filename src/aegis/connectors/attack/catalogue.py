@@ -83,7 +83,7 @@ def _entry(item: Any) -> Entry:
     kinds = get_type_hints(Entry)
     if not isinstance(item, dict) or not kinds.keys() >= item.keys() or not (item.get("id") and item.get("name")):
         raise BadInput("the ATT&CK catalogue holds a technique with other fields", code="not_attack")
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in item.items()}
+    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in item.items()}
     for name, value in values.items():
         if not _is_of(value, kinds[name]):
             raise BadInput(f"the ATT&CK catalogue holds a {name} of another type", code="not_attack")
