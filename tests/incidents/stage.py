@@ -20,6 +20,7 @@ from aegis.incidents.enrichment import Enrichment
 from aegis.incidents.grouping import Grouping
 from aegis.incidents.pipeline import Pipeline
 from aegis.incidents.pseudonyms import Pseudonyms
+from aegis.incidents.record import Record
 from aegis.incidents.routing import deliveries
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -260,13 +261,16 @@ class Stage:
         self.ids = Ids()
         self.pipeline = Pipeline(
             detector=self.detector,
-            grouping=Grouping(new_id=self.ids),
-            store=self.store,
+            record=Record(
+                grouping=Grouping(new_id=self.ids),
+                store=self.store,
+                plan=partial(deliveries, services=services),
+                clock=self.clock,
+                observe=self.happened.append,
+            ),
             enrichment=Enrichment(enrichers, governor=self.governor, clock=self.clock, new_id=self.ids),
             analysis=analysing(analyst, self.governor, clock=self.clock),
-            plan=partial(deliveries, services=services),
             clock=self.clock,
-            observe=self.happened.append,
         )
 
     async def take(self, *detections: Detection) -> None:

@@ -99,7 +99,7 @@ def _fingerprints(folded: Folded) -> dict[str, int]:
 def test_a_restart_at_any_point_changes_nothing(rounds: list[list[Detection]], stop: int) -> None:
     _, without = grown(*rounds)
 
-    ids, kept = Ids(), {}
+    ids, kept = Ids(), dict[str, Incident]()
     grouping = Grouping(new_id=ids)
     for number, detections in enumerate(rounds):
         if number == stop:

@@ -1,7 +1,7 @@
 """What waits for enrichment and analysis: incident ids, the worst first, then the oldest; bounded.
 
-Policy: an id waits at most once and is worked by one worker at a time. When too many wait, the mildest are let go and
-remembered as overflow: the store still knows them, and `overflowed` says that it has to be asked.
+Policy: an id waits at most once and is worked by one worker at a time. When too many wait, the mildest are let go: the
+store still knows them, and `overflowed` says that it has to be asked once the rest is done.
 """
 
 from __future__ import annotations
@@ -83,8 +83,8 @@ class Backlog:
         return ""
 
     async def arrival(self) -> None:
-        """Return when something waits."""
-        if not self._waiting:
+        """Return when something waits here, or in the store."""
+        if not self._waiting and not self.overflowed:
             if self._arrived.is_set():
                 self._arrived = anyio.Event()
             await self._arrived.wait()

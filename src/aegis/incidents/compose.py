@@ -12,6 +12,7 @@ from aegis.core.incidents import Analysis, AnalysisSource, Detection, Finding, I
 from aegis.core.money import format_usd, show_usd
 from aegis.core.notifications import Change, Fact, Notification
 from aegis.core.plaintext import fit, one_line
+from aegis.core.techniques import TECHNIQUES
 from aegis.core.wording import rfc3339
 from aegis.incidents.offline import analyse_offline, seen
 
@@ -26,15 +27,11 @@ EVIDENCE_SHOWN = 5
 """Detections in the document with their evidence: log platforms search in them, and cut events over 10 kB."""
 
 
-def compose(
-    incident: Incident, change: Change, *, technique_names: Mapping[str, str] | None = None, link: str = ""
-) -> Notification:
-    """What people and services are told about the incident at this version. `technique_names` gives ATT&CK ids their
-    names; `link` leads to the incident's own page. Before an analysis there is the offline one, so that the first
-    message can be acted on.
+def compose(incident: Incident, change: Change, *, link: str = "") -> Notification:
+    """What people and services are told about the incident at this version; `link` leads to its own page. Before an
+    analysis there is the offline one, so that the first message can be acted on.
     """
     analysis = incident.analysis or analyse_offline(incident, why="", at=incident.updated_at)
-    names = technique_names or {}
     title = one_line(incident.title)
     summary = one_line(analysis.summary).removeprefix(f"{title}: ")  # the title already stands above it
     return Notification(
@@ -49,7 +46,7 @@ def compose(
         at=incident.updated_at,
         facts=_facts(incident, analysis, summary),
         actions=tuple(fit(one_line(action), ACTION_CHARS) for action in analysis.actions[:ACTIONS_SHOWN]),
-        techniques=_named(incident.techniques, names)[:TECHNIQUES_SHOWN],
+        techniques=named_techniques(incident)[:TECHNIQUES_SHOWN],
         link=link,
         document=document(incident, change=change),
     )
@@ -104,8 +101,15 @@ FLAGS: Mapping[str, str] = {
 """What each flag of an analysis means, in words."""
 
 
-def _named(techniques: tuple[str, ...], names: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(f"{technique} {names[technique]}" if technique in names else technique for technique in techniques)
+def named_techniques(incident: Incident) -> tuple[str, ...]:
+    """The incident's techniques with their names, as the catalogue in use found them, else from our own table."""
+    found = {one.observable.value: one.title for one in incident.findings if one.observable.kind == "technique"}
+    own = {
+        technique: f"{technique} {TECHNIQUES[technique].name}"
+        for technique in incident.techniques
+        if technique in TECHNIQUES
+    }
+    return tuple(found.get(technique) or own.get(technique, technique) for technique in incident.techniques)
 
 
 def document(incident: Incident, *, change: Change | None = None) -> dict[str, Any]:

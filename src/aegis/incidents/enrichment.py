@@ -92,7 +92,7 @@ class Enrichment:
             findings.append(finding)
             cost += charged
             if finding.observable.kind != "technique":
-                text = f"{enricher.name}: {observable.value} is {finding.verdict.value} ({one_line(finding.title)})"
+                text = f"{enricher.name}, {finding.verdict.value}: {one_line(finding.title)}"
                 entries.append(self._entry("finding", text, enricher.name))
         return Lookups(findings=tuple(findings), entries=tuple(entries), cost=cost)
 

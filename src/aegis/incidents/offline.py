@@ -126,8 +126,13 @@ def _plays(incident: Incident) -> list[Play]:
 def _worst_findings(findings: tuple[Finding, ...]) -> str:
     bad = [finding for finding in findings if finding.verdict in (Verdict.MALICIOUS, Verdict.SUSPICIOUS)]
     bad.sort(key=lambda finding: finding.verdict is not Verdict.MALICIOUS)
-    said = [f"{finding.source} calls {_short(finding.observable.value)} {finding.verdict.value}" for finding in bad]
-    return f"{_listed(said, NAMED_MAX)}." if said else ""
+    return " ".join(_said(finding) for finding in bad[:NAMED_MAX])
+
+
+def _said(finding: Finding) -> str:
+    engines = finding.facts.get("engines", "")
+    why = f" ({one_line(engines)})" if engines else ""
+    return f"{finding.source.capitalize()} rates {_short(finding.observable.value)} {finding.verdict.value}{why}."
 
 
 def _impact(incident: Incident) -> str:

@@ -81,7 +81,6 @@ def deliveries(
     services: Collection[str],
     now: datetime,
     routes: Sequence[Route] = (),
-    technique_names: Mapping[str, str] | None = None,
     link_base: str = "",
 ) -> tuple[Delivery, ...]:
     """One delivery for each service that is told about this change. `link_base` is the dashboard's address."""
@@ -89,7 +88,7 @@ def deliveries(
     if not names:
         return ()
     link = f"{link_base.rstrip('/')}/incidents/{incident.id}" if link_base else ""
-    notification = compose(incident, change, technique_names=technique_names, link=link)
+    notification = compose(incident, change, link=link)
     return tuple(
         Delivery(
             id=f"{incident.id}:{service}:{incident.version}",
