@@ -1,0 +1,1 @@
+"""The detection rules that come with Aegis, and how they and the user's own are loaded."""
