@@ -1,0 +1,96 @@
+"""Claims about what Datadog gets."""
+
+import datetime as dt
+from pathlib import Path
+
+import pytest
+from tests.connectors.contracts import Contract
+from tests.connectors.stories import (
+    CANARY,
+    HOSTILE,
+    HUGE,
+    NOW,
+    SECRET,
+    FixedClock,
+    ScriptedHttp,
+    answer,
+    hostile,
+    notification,
+    shown_secret,
+)
+
+from aegis.connectors.datadog import SERIES_MAX, Config, Datadog, payload, series
+from aegis.core.errors import ServiceError
+from aegis.core.incidents import Severity
+from aegis.core.notifications import MetricPoint
+
+pytestmark = pytest.mark.anyio
+
+POINTS = (
+    MetricPoint(name="aegis.incidents_total", kind="count", value=3, at=NOW, tags={"severity": "HIGH"}),
+    MetricPoint(name="aegis.budget_spent_nanos", kind="gauge", value=5_000_000_000, at=NOW, tags={"budget": "day"}),
+)
+
+
+def connector(http: ScriptedHttp) -> Datadog:
+    return Datadog(Config(api_key=SECRET), http, clock=FixedClock())
+
+
+@pytest.mark.parametrize("text", [*HOSTILE, HUGE])
+def test_hostile_text_notifies_nobody_and_starts_no_markdown(text: str) -> None:
+    event = payload(hostile(text))
+    for shown in (event["title"], event["text"]):
+        assert "@" not in shown
+        assert "%%" not in shown
+
+
+@pytest.mark.parametrize(
+    ("severity", "kind"),
+    [(Severity.LOW, "info"), (Severity.MEDIUM, "warning"), (Severity.HIGH, "error"), (Severity.CRITICAL, "error")],
+)
+def test_severities_are_datadog_s_own(severity: Severity, kind: str) -> None:
+    event = payload(notification(severity))
+    assert event["alert_type"] == kind
+    assert f"severity:{severity.name.lower()}" in event["tags"]
+
+
+def test_a_resolution_is_a_success_that_joins_the_same_aggregation() -> None:
+    opened, resolved = payload(notification()), payload(notification(change="resolved", version=3))
+    assert resolved["alert_type"] == "success"
+    assert opened["aggregation_key"] == resolved["aggregation_key"]
+
+
+async def test_series_keep_the_contract(shared: Path) -> None:
+    http = ScriptedHttp([answer(202, {"errors": []})])
+    await connector(http).push(POINTS)
+    assert Contract.of(shared, "datadog", "series_v2").breaches(http.bodies()[0]) == []
+    assert http.sent[0].url == "https://api.datadoghq.com/api/v2/series"
+    assert http.sent[0].headers["DD-API-KEY"] == CANARY
+
+
+def test_counts_carry_their_interval_and_gauges_none() -> None:
+    count, gauge = series(POINTS)["series"]
+    assert (count["type"], count["interval"], count["tags"]) == (1, 15, ["severity:high"])
+    assert (gauge["type"], "interval" in gauge) == (3, False)
+    assert gauge["points"] == [{"timestamp": int(NOW.timestamp()), "value": 5_000_000_000}]
+
+
+async def test_many_points_leave_in_bounded_requests() -> None:
+    http = ScriptedHttp([answer(202)] * 3)
+    point = MetricPoint(name="a", kind="gauge", value=1, at=dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
+    await connector(http).push([point] * (2 * SERIES_MAX + 1))
+    assert [len(body["series"]) for body in http.bodies()] == [SERIES_MAX, SERIES_MAX, 1]
+
+
+async def test_no_points_are_no_request() -> None:
+    http = ScriptedHttp([])
+    await connector(http).push([])
+    assert http.sent == []
+
+
+async def test_the_wait_of_a_rate_limit_is_read_from_datadog_s_own_header() -> None:
+    http = ScriptedHttp([answer(429, b"", {"x-ratelimit-reset": "12"})])
+    with pytest.raises(ServiceError) as caught:
+        await connector(http).push(POINTS)
+    assert caught.value.retry_after_ms == 12_000
+    assert not shown_secret(caught.value)
