@@ -1,0 +1,41 @@
+"""`aegis config`: what is in force, where each value comes from, and the schema of the file."""
+
+from __future__ import annotations
+
+import click
+
+from aegis.cli.commands import Group, json_option
+from aegis.cli.session import session, show, show_json
+
+
+@click.group(cls=Group, examples=("aegis config show --origin", "aegis config schema > aegis.schema.json"))
+def group() -> None:
+    """The configuration in force."""
+
+
+@group.command(examples=("aegis config show", "aegis config show --origin budgets"))
+@click.argument("section", default="")
+@click.option("--origin", is_flag=True, help="Say where each value was written.")
+@json_option
+def show_values(section: str, *, origin: bool, as_json: bool) -> None:
+    """Print the values in force, those of one SECTION or all. Secrets are references, never values."""
+    config = session().config()
+    chosen = [e for e in config.entries if not section or e.path == section or e.path.startswith(f"{section}.")]
+    if as_json:
+        values = [{"path": e.path, "value": e.text, "origin": e.origin} for e in chosen]
+        show_json("config", files=[str(file) for file in config.files], values=values)
+        return
+    for entry in chosen:
+        show(f"{entry.path}: {entry.text}" + (f"  # {entry.origin}" if origin else ""))
+
+
+show_values.name = "show"
+group.commands["show"] = group.commands.pop("show-values")
+
+
+@group.command(examples=("aegis config schema", "aegis config schema > aegis.schema.json"))
+def schema() -> None:
+    """Print the JSON Schema of aegis.yaml."""
+    from aegis.config.schema import schema_text
+
+    click.echo(schema_text(), nl=False)

@@ -1,0 +1,46 @@
+"""`aegis`: the table of commands. A line of the table adds one; its module is imported when it is called."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from aegis import __version__
+from aegis.cli.commands import Lazy, Root
+
+COMMANDS: Lazy = {
+    "init": ("aegis.cli.init:command", "Write a commented aegis.yaml."),
+    "check": ("aegis.cli.check:command", "Check configuration, secrets and store; send nothing."),
+    "config": ("aegis.cli.config:group", "Show the configuration in force and where it comes from."),
+    "completion": ("aegis.cli.completion:command", "Print the completion script of a shell."),
+}
+"""In the order in which people need them."""
+
+root = Root(
+    "aegis",
+    lazy=COMMANDS,
+    help="Answers security incidents with every paid service a team owns, and never overspends one of them.",
+    examples=("aegis init", "aegis check --json"),
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+def _version(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    if value and not context.resilient_parsing:
+        click.echo(f"aegis {__version__}")
+        context.exit()
+
+
+root.params.insert(
+    0,
+    click.Option(
+        ["--version"], is_flag=True, is_eager=True, expose_value=False, callback=_version, help="The version."
+    ),
+)
+
+
+def main() -> Any:
+    """Run the command line; ends the process with the exit code."""
+    return root(prog_name="aegis")

@@ -1,0 +1,82 @@
+"""What every command knows: folders, sources of configuration, and how to speak to people and programs.
+
+Policy: stdout is data, stderr is prose; `--json` prints one object and nothing else on stdout.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from aegis.config import home as places
+
+if TYPE_CHECKING:
+    from aegis.config.settings import Config
+
+
+@dataclass(slots=True)
+class Session:
+    """One run of the command line."""
+
+    env: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
+    folder: Path = field(default_factory=Path.cwd)
+    home_flag: str = ""
+    config_flag: str = ""
+    overrides: dict[str, str] = field(default_factory=dict, repr=False)
+    ask: bool = True
+    """Whether a person may be asked (`--no-input` forbids it)."""
+
+    @property
+    def home(self) -> Path:
+        """The state folder; it may not exist yet."""
+        return places.state_folder(self.env, flag=self.home_flag)
+
+    def make_home(self) -> Path:
+        """The state folder, made if need be. Raises `ConfigError`."""
+        return places.make_state_folder(self.home)
+
+    def files(self) -> tuple[Path, ...]:
+        """The configuration files that are read, the weakest first: the one of `--config` or `AEGIS_CONFIG` alone, or
+        all that stand in their usual places.
+        """
+        chosen = self.config_flag or self.env.get("AEGIS_CONFIG", "")
+        if chosen:
+            return (Path(chosen).expanduser().absolute(),)
+        return places.config_files(self.env, home=self.home, folder=self.folder)
+
+    def config(self) -> Config:
+        """The whole configuration. Raises `InvalidConfig` or `ConfigError`."""
+        from aegis.config.environment import read_dotenv
+        from aegis.config.load import load
+
+        return load(self.files(), self.env, self.overrides, dotenv=read_dotenv(self.folder))
+
+
+def session(context: click.Context | None = None) -> Session:
+    """The session of the command that runs."""
+    context = context or click.get_current_context()
+    root = context.find_root()
+    if root.obj is None:
+        root.obj = Session()
+    return cast(Session, root.obj)
+
+
+def say(text: str, *, bold: bool = False, colour: str | None = None) -> None:
+    """Prose, for people: to stderr."""
+    click.secho(text, err=True, bold=bold, fg=colour)
+
+
+def show(text: str) -> None:
+    """Data, as text: to stdout."""
+    click.echo(text)
+
+
+def show_json(name: str, **values: Any) -> None:
+    """Data, as one JSON object whose first key names its schema: to stdout."""
+    click.echo(json.dumps({"schema": f"aegis.{name}/1", **values}, ensure_ascii=False))

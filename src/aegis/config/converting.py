@@ -1,0 +1,176 @@
+"""From the sections as written to the settings as used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+
+from aegis.config.sections.budgets import BudgetSection, Levels, Rolling, ThrottleSection, Windows
+from aegis.config.sections.root import PriceSection, RootSection, RouteSection
+from aegis.config.sections.services import BreakerSection, ServiceSection
+from aegis.config.settings import (
+    Config,
+    Detecting,
+    Privacy,
+    SandboxSettings,
+    SecretsKey,
+    Server,
+    Service,
+    Store,
+    Value,
+)
+from aegis.core.breakers import BreakerPolicy
+from aegis.core.budgets import LEVELS, Amounts, Budget
+from aegis.core.calls import Priority
+from aegis.core.incidents import Severity
+from aegis.core.prices import Price
+from aegis.core.references import Reference
+from aegis.core.throttles import ThrottleCurve
+from aegis.core.windows import WindowKind, WindowPolicy
+from aegis.incidents.routing import Route
+
+_KINDS: Mapping[str, WindowKind] = {"daily": "day", "weekly": "week", "monthly": "month", "rolling": "rolling"}
+
+
+def settings(root: RootSection) -> Config:
+    """The settings of a checked configuration, without what only its sources know (entries, files, warnings)."""
+    host, _, port = root.server.listen.rpartition(":")
+    sandbox_host, _, sandbox_port = root.sandbox.listen.rpartition(":")
+    key_file = root.secrets.key_file
+    return Config(
+        server=Server(host=host.strip("[]"), port=int(port), public_url=(root.server.public_url or "").rstrip("/")),
+        store=Store(file=root.store.url.removeprefix("sqlite:")),
+        budgets=_budgets(root),
+        actions={level: tuple(getattr(root.actions, level)) for level in LEVELS},
+        services={name: _service(name, section) for name, section in _sections(root.services)},
+        connectors={name: _connector(section) for name, section in _sections(root.connectors)},
+        routes=tuple(_route(route) for route in root.routes),
+        detection=Detecting(
+            rules=tuple(Path(folder).expanduser() for folder in root.detection.rules),
+            shipped=root.detection.shipped,
+            off=frozenset(root.detection.off),
+            stop_list=frozenset(root.detection.stop_list),
+        ),
+        privacy=Privacy(
+            kinds=frozenset(kind for kind, on in root.privacy.pseudonyms if on),
+            names=tuple(root.privacy.names),
+            keep=tuple(root.privacy.keep),
+        ),
+        retention_ms=dict(root.retention),
+        prices={key: price for name, section in root.prices.items() for key, price in [_price(name, section)]},
+        secrets=SecretsKey(
+            credential=root.secrets.credential,
+            key_file=Path(key_file).expanduser() if key_file else None,
+            passphrase=root.secrets.passphrase,
+        ),
+        sandbox=SandboxSettings(host=sandbox_host.strip("[]"), port=int(sandbox_port), seed=root.sandbox.seed),
+    )
+
+
+def _sections(parent: object) -> list[tuple[str, ServiceSection]]:
+    return [(name, section) for name, section in parent if section is not None]  # type: ignore[attr-defined]
+
+
+def _budgets(root: RootSection) -> tuple[Budget, ...]:
+    budgets = [_budget(name, section) for name, section in root.budgets.items()]
+    if root.budget_thresholds:
+        windows = _windows(root.budget_thresholds, zone="UTC", week_start=0)
+        budgets.insert(0, Budget(name="everything", windows=windows))
+    return tuple(budgets)
+
+
+def _budget(name: str, section: BudgetSection) -> Budget:
+    return Budget(
+        name=name,
+        windows=_windows(section, zone=section.timezone, week_start=section.week_starts_on),
+        scope=section.scope,
+        unit=section.meter,
+        observe=section.mode == "observe",
+        reserve={Priority[severity]: share for severity, share in section.reserve.items()},
+        throttle=_throttle(section.throttle) if section.throttle else None,
+    )
+
+
+def _windows(section: Windows, *, zone: str, week_start: int) -> tuple[Amounts, ...]:
+    found: list[Amounts] = []
+    for name, kind in _KINDS.items():
+        levels: Levels | None = getattr(section, name)
+        if levels is None:
+            continue
+        policy = WindowPolicy(kind=kind, zone=zone, week_start=week_start)
+        if isinstance(levels, Rolling):
+            policy = WindowPolicy(kind=kind, zone=zone, week_start=week_start, span_ms=levels.span)
+        found.append(
+            Amounts(window=policy, emergency=levels.emergency, warning=levels.warning, critical=levels.critical)
+        )
+    return tuple(found)
+
+
+def _throttle(section: ThrottleSection) -> ThrottleCurve:
+    return ThrottleCurve(
+        light=section.light,
+        moderate=section.moderate,
+        heavy=section.heavy,
+        block=section.block,
+        light_ms=section.light_delay,
+        moderate_ms=section.moderate_delay,
+        heavy_ms=section.heavy_delay,
+    )
+
+
+def _service(name: str, section: ServiceSection) -> Service:
+    models = getattr(section, "models", None)
+    special = {"region", "profile", "workgroup", "organization", "project"}
+    return Service(
+        name=name,
+        key=section.key,
+        admin_key=getattr(section, "admin_key", None),
+        base_url=(section.base_url or "").rstrip("/"),
+        rates=tuple(section.rate),
+        breaker=_breaker(section.breaker),
+        models={part: model for part, model in models if model} if models else {},
+        timeout_ms=section.timeout or 0,
+        options={key: value for key, value in section if key in special and value},
+    )
+
+
+def _breaker(section: BreakerSection) -> BreakerPolicy:
+    return BreakerPolicy(
+        failures=section.failures,
+        recovery_ms=section.recovery,
+        failure_percent=section.failure_percent,
+        volume=section.volume,
+        span_ms=section.span,
+        cost=section.cost,
+        cost_span_ms=section.cost_span,
+    )
+
+
+def _connector(section: object) -> Mapping[str, Value]:
+    """The values of a connector, without those that were left out."""
+    values: dict[str, Value] = {}
+    for key, value in section:  # type: ignore[attr-defined]
+        if isinstance(value, list):
+            values[key] = tuple(value)
+        elif isinstance(value, str | int | bool | Reference):
+            values[key] = value
+    return values
+
+
+def _route(section: RouteSection) -> Route:
+    when = section.when
+    return Route(
+        to=tuple(section.to),
+        severities=frozenset(Severity[name] for name in when.severity),
+        services=frozenset(when.service),
+        tags=frozenset(when.tag),
+        kinds=frozenset(when.kind),
+    )
+
+
+def _price(name: str, section: PriceSection) -> tuple[tuple[str, str], Price]:
+    service, _, model = name.partition("/")
+    rates = {meter: ((0, rate),) for meter, rate in (section.model_extra or {}).items()}
+    price = Price(service=service, model=model, rates=rates, since=section.since or date.min, source="configuration")
+    return (service, model), price

@@ -1,0 +1,152 @@
+"""All of `aegis.yaml`: the sections that need few words, and the whole."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, ConfigDict, Field, field_validator
+from pydantic_core.core_schema import ValidationInfo
+
+from aegis.config.problems import unknown
+from aegis.config.sections.budgets import ActionsSection, BudgetSection, Windows
+from aegis.config.sections.connectors import ConnectorsSection
+from aegis.config.sections.kinds import Address, Duration, Listen, Money, SecretRef, Section, Words, written
+from aegis.config.sections.services import ServicesSection
+
+SERVICES = (
+    "anthropic", "openai", "bedrock", "athena", "virustotal", "attack", "slack", "teams", "discord", "pagerduty",
+    "jira", "datadog", "splunk", "sentry", "prometheus", "email", "twilio", "cloudwatch",
+)  # fmt: skip
+TOLD = tuple(name for name in ConnectorsSection.model_fields if name not in ("attack", "prometheus", "cloudwatch"))
+"""The services a route can name."""
+
+
+class ServerSection(Section):
+    listen: Listen = written("127.0.0.1:8787")
+    """host:port of the gateway, API, dashboard and /metrics."""
+    public_url: Address | None = None
+    """The address people reach the dashboard by: links in messages begin with it."""
+
+
+class StoreSection(Section):
+    url: str = Field(default="sqlite:aegis.db", pattern=r"^sqlite:.+$")
+    """`sqlite:FILE`; a relative file stands in the state folder."""
+
+
+class WhenSection(Section):
+    """Every named condition must hold."""
+
+    severity: Annotated[
+        list[Literal["LOW", "MEDIUM", "HIGH", "CRITICAL"]], BeforeValidator(lambda v: [v] if isinstance(v, str) else v)
+    ] = Field(default_factory=list)
+    service: Words = Field(default_factory=list)
+    """Log sources of the incident's events."""
+    tag: Words = Field(default_factory=list)
+    """ATT&CK techniques or tactics (attack.t1110), or ids of rules."""
+    kind: Annotated[list[Literal["security", "spend"]], BeforeValidator(lambda v: [v] if isinstance(v, str) else v)] = (
+        Field(default_factory=list)
+    )
+
+
+class RouteSection(Section):
+    when: WhenSection = Field(default_factory=WhenSection)
+    to: Words = Field(min_length=1)
+
+    @field_validator("to")
+    @classmethod
+    def _services_are_known(cls, value: list[str]) -> list[str]:
+        for name in value:
+            if name not in TOLD:
+                raise ValueError(f"has {name}, which {unknown(name, TOLD, what='service')}")
+        return value
+
+
+class DetectionSection(Section):
+    rules: Words = Field(default_factory=list)
+    """Folders of Sigma rules, beside the shipped ones."""
+    shipped: bool = True
+    """Whether the rules that come with Aegis are used."""
+    off: Words = Field(default_factory=list)
+    """Ids of rules that are not used."""
+    stop_list: Words = Field(default_factory=list)
+    """Entities that never link two incidents: ip:10.0.0.1, user:root, host:jump-1."""
+
+
+class PseudonymsSection(Section):
+    """What stands under a stable pseudonym in prompts and is put back in the answer."""
+
+    emails: bool = True
+    cards: bool = True
+    names: bool = True
+    users: bool = False
+    addresses: bool = False
+
+
+class PrivacySection(Section):
+    pseudonyms: PseudonymsSection = Field(default_factory=PseudonymsSection)
+    names: Words = Field(default_factory=list)
+    """Names of people, clients and projects that no prompt may hold."""
+    keep: Words = Field(default_factory=list)
+    """Words that are never replaced."""
+
+
+class RetentionSection(Section):
+    """How long each kind of record is kept."""
+
+    events: Duration = written("30d")
+    incidents: Duration = written("400d")
+    deliveries: Duration = written("30d")
+    calls: Duration = written("400d")
+    answers: Duration = written("1d")
+    rejected: Duration = written("30d")
+
+
+class PriceSection(Section):
+    """USD per million units, by meter; 0 is free."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Money]
+    since: date | None = None
+    """The first day it holds."""
+
+
+class SecretsSection(Section):
+    """Where the key comes from that opens the encrypted store. A systemd credential of the name wins."""
+
+    credential: str = Field(default="aegis-secrets-key", pattern=r"^[A-Za-z0-9._-]{1,128}$")
+    key_file: str | None = Field(default=None, pattern=r"^(/|~/|[A-Za-z]:).+$")
+    """A file of mode 0600 outside the state folder."""
+    passphrase: SecretRef | None = None
+
+
+class SandboxSection(Section):
+    listen: Listen = written("127.0.0.1:8788")
+    seed: int = Field(default=7, ge=0)
+
+
+class RootSection(Section):
+    """Aegis' configuration. Every section may be left out."""
+
+    server: ServerSection = Field(default_factory=ServerSection)
+    store: StoreSection = Field(default_factory=StoreSection)
+    budgets: dict[str, BudgetSection] = Field(default_factory=dict)
+    budget_thresholds: Windows | None = None
+    """A short way to write the budget `everything`, which covers all calls."""
+    actions: ActionsSection = Field(default_factory=ActionsSection)
+    services: ServicesSection = Field(default_factory=ServicesSection)
+    connectors: ConnectorsSection = Field(default_factory=ConnectorsSection)
+    routes: list[RouteSection] = Field(default_factory=list)
+    detection: DetectionSection = Field(default_factory=DetectionSection)
+    privacy: PrivacySection = Field(default_factory=PrivacySection)
+    retention: RetentionSection = Field(default_factory=RetentionSection)
+    prices: dict[str, PriceSection] = Field(default_factory=dict)
+    secrets: SecretsSection = Field(default_factory=SecretsSection)
+    sandbox: SandboxSection = Field(default_factory=SandboxSection)
+
+    @field_validator("budget_thresholds")
+    @classmethod
+    def _everything_is_written_once(cls, value: Windows | None, info: ValidationInfo) -> Windows | None:
+        if value is not None and "everything" in (info.data.get("budgets") or {}):
+            raise ValueError("must not stand beside budgets.everything: both are the budget of all calls")
+        return value

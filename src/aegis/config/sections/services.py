@@ -1,0 +1,109 @@
+"""`services`: the metered services that the governor watches over, and how each is reached."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
+from aegis.config.sections.kinds import Address, Duration, Money, RateText, SecretRef, Section, written
+
+
+class BreakerSection(Section):
+    """When calls to a failing or runaway service stop, and for how long."""
+
+    failures: int = Field(default=5, ge=1, le=1_000)
+    """Failures in a row that open it."""
+    recovery: Duration = written("60s")
+    """How long it stays open before one call may try."""
+    failure_percent: int = Field(default=50, ge=1, le=100)
+    """It opens too when this share of `volume` calls within `span` failed."""
+    volume: int = Field(default=20, ge=1, le=1_000)
+    span: Duration = written("60s")
+    cost: Money | None = None
+    """Dollars within `cost_span` above which it opens."""
+    cost_span: Duration = written("1h")
+
+
+def _rates(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+Rates = Annotated[list[RateText], BeforeValidator(_rates)]
+
+
+class ServiceSection(Section):
+    """One metered service."""
+
+    key: SecretRef | None = None
+    """Reference to the API key."""
+    base_url: Address | None = None
+    """Where it is reached instead of the vendor's address."""
+    rate: Rates = Field(default_factory=list)
+    """How many calls in how much time; several may hold at once."""
+    breaker: BreakerSection = Field(default_factory=BreakerSection)
+    timeout: Duration | None = None
+
+
+class ModelsSection(Section):
+    """Which model does what."""
+
+    triage: str | None = None
+    analysis: str | None = None
+    deep: str | None = None
+
+
+class ModelServiceSection(ServiceSection):
+    """A model provider."""
+
+    models: ModelsSection = Field(default_factory=ModelsSection)
+    admin_key: SecretRef | None = None
+    """Reference to the key that may read the provider's own bill."""
+
+
+class AnthropicSection(ModelServiceSection):
+    base_url: Address | None = written("https://api.anthropic.com")
+    rate: Rates = written(["10/minute"])
+    models: ModelsSection = Field(
+        default_factory=lambda: ModelsSection(
+            triage="claude-haiku-5-5", analysis="claude-sonnet-5-5", deep="claude-opus-5-5"
+        )
+    )
+
+
+class OpenAISection(ModelServiceSection):
+    base_url: Address | None = written("https://api.openai.com")
+    organization: str | None = None
+    project: str | None = None
+
+
+class AwsSection(ServiceSection):
+    """An AWS service; credentials are found as the AWS tools find them."""
+
+    region: str | None = None
+    profile: str | None = None
+
+
+class BedrockSection(AwsSection):
+    models: ModelsSection = Field(default_factory=ModelsSection)
+
+
+class AthenaSection(AwsSection):
+    workgroup: str | None = None
+
+
+class VirusTotalSection(ServiceSection):
+    base_url: Address | None = written("https://www.virustotal.com")
+    rate: Rates = written(["4/minute", "500/day"])
+
+
+class ServicesSection(Section):
+    """Every metered service by name."""
+
+    anthropic: AnthropicSection = Field(default_factory=AnthropicSection)
+    openai: OpenAISection = Field(default_factory=OpenAISection)
+    bedrock: BedrockSection = Field(default_factory=BedrockSection)
+    athena: AthenaSection = Field(default_factory=AthenaSection)
+    virustotal: VirusTotalSection = Field(default_factory=VirusTotalSection)
+    twilio: ServiceSection = Field(default_factory=ServiceSection)
+    cloudwatch: AwsSection = Field(default_factory=AwsSection)

@@ -1,0 +1,144 @@
+"""The configuration as the rest of Aegis reads it: frozen, checked, in the core's own words and units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+from aegis.core.breakers import BreakerPolicy
+from aegis.core.buckets import Rate
+from aegis.core.budgets import Budget, Level
+from aegis.core.prices import Price
+from aegis.core.references import Reference
+from aegis.incidents.routing import Route
+
+Value: TypeAlias = str | int | bool | tuple[str, ...] | Reference
+"""One value of a connector's configuration; a secret is a `Reference` until it is resolved."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """Where Aegis listens; `public_url` is empty when people reach it by that address."""
+
+    host: str
+    port: int
+    public_url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """The store's file, as written: a relative one stands in the state folder."""
+
+    file: str
+
+    def path(self, home: Path) -> Path:
+        return home / Path(self.file).expanduser()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """A metered service. `models` maps a part (triage, analysis, deep) to a model; `timeout_ms` 0 is the default;
+    `options` holds what only this service has (region, workgroup, organization).
+    """
+
+    name: str
+    key: Reference | None
+    admin_key: Reference | None
+    base_url: str
+    rates: tuple[Rate, ...]
+    breaker: BreakerPolicy
+    models: Mapping[str, str]
+    timeout_ms: int = 0
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detecting:
+    """Which rules are used, and which entities (`kind:value`) never link two incidents."""
+
+    rules: tuple[Path, ...]
+    shipped: bool
+    off: frozenset[str]
+    stop_list: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Privacy:
+    """Kinds of personal data replaced in prompts (emails, cards, names, users, addresses), and words by hand."""
+
+    kinds: frozenset[str]
+    names: tuple[str, ...]
+    keep: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretsKey:
+    """Where the key that opens the encrypted store comes from."""
+
+    credential: str
+    key_file: Path | None
+    passphrase: Reference | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxSettings:
+    host: str
+    port: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One value as it is in force: as text, and where it was written (`default` when nowhere)."""
+
+    path: str
+    text: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """A whole configuration. `entries` are all values in force, in the order of the sections; `files` are the files
+    that were read, the weakest first; `warnings` are sentences about what is allowed and probably not meant.
+    """
+
+    server: Server
+    store: Store
+    budgets: tuple[Budget, ...]
+    actions: Mapping[Level, tuple[str, ...]]
+    services: Mapping[str, Service]
+    connectors: Mapping[str, Mapping[str, Value]]
+    routes: tuple[Route, ...]
+    detection: Detecting
+    privacy: Privacy
+    retention_ms: Mapping[str, int]
+    prices: Mapping[tuple[str, str], Price]
+    secrets: SecretsKey
+    sandbox: SandboxSettings
+    entries: tuple[Entry, ...] = field(default=(), repr=False)
+    files: tuple[Path, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def origin(self, path: str) -> str:
+        """Where the value at `path` (`budgets.everything.daily.emergency`) was written; `default` when nowhere."""
+        return next((entry.origin for entry in self.entries if entry.path == path), "default")
+
+    def references(self) -> Mapping[str, Reference]:
+        """Every secret that is referred to, by the path of the value that does."""
+        return {
+            entry.path: reference for entry in self.entries if (reference := self._reference_at(entry.path)) is not None
+        }
+
+    def _reference_at(self, path: str) -> Reference | None:
+        match path.split("."):
+            case ["services", name, "key"]:
+                return self.services[name].key
+            case ["services", name, "admin_key"]:
+                return self.services[name].admin_key
+            case ["connectors", name, key] if isinstance(value := self.connectors[name].get(key), Reference):
+                return value
+            case ["secrets", "passphrase"]:
+                return self.secrets.passphrase
+        return None
