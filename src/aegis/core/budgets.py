@@ -174,6 +174,7 @@ class BudgetBook:
         self._names = tuple(sorted({name for names in self._groups for name in names}))
         self._shares = any(budget.reserve for budget in budgets)
         self._remembered: dict[tuple[str | Priority, ...], tuple[Line, ...]] = {}
+        self._lines: dict[tuple[str, str], tuple[Line, ...]] = {}
 
     def lines(self, call: Call, model: str) -> tuple[Line, ...]:
         """Every line that `call`, made with `model`, has to fit, in the order of their keys."""
@@ -187,6 +188,15 @@ class BudgetBook:
             self._remembered[key] = found
         return found
 
+    def part(self, budget: Budget, part: str) -> tuple[Line, ...]:
+        """The lines of one part of a budget: the same objects every time, while they are remembered."""
+        found = self._lines.get((budget.name, part))
+        if found is None:
+            if len(self._lines) >= ROUTES_REMEMBERED:
+                self._lines.clear()
+            found = self._lines[budget.name, part] = lines_of(budget, part)
+        return found
+
     def _find(self, values: Mapping[str, str], priority: Priority) -> tuple[Line, ...]:
         lines: list[Line] = []
         for names, by_value in self._groups.items():
@@ -194,7 +204,7 @@ class BudgetBook:
             for wanted, budgets in _matching(by_value, have):
                 parts = [value for want, value in zip(wanted, have, strict=True) if want == "*"]
                 for budget in budgets:
-                    lines += lines_of(budget, "/".join(parts))
+                    lines += self.part(budget, "/".join(parts))
         return tuple(
             line
             for line in sorted(lines, key=lambda line: line.key)

@@ -52,7 +52,9 @@ class Refused(AegisError):
 
 
 class BudgetExceeded(Refused):
-    """`settled + held + need > limit` on one budget line. Amounts are in the line's unit (nano-dollars for money)."""
+    """`settled + held + need > limit` on one budget line. Amounts are in the line's unit (nano-dollars for money);
+    `row` is the ledger's number of the line in its window.
+    """
 
     gate = "budget"
 
@@ -66,10 +68,11 @@ class BudgetExceeded(Refused):
         settled: int,
         held: int,
         need: int,
+        row: int = 0,
         retry_after_ms: int | None = None,
     ) -> None:
         super().__init__(message, retry_after_ms=retry_after_ms)
-        self.budget, self.line = budget, line
+        self.budget, self.line, self.row = budget, line, row
         self.limit, self.settled, self.held, self.need = limit, settled, held, need
 
 

@@ -167,6 +167,9 @@ class MemoryLedger:
     async def rows(self, lines: Sequence[Line]) -> Sequence[Row]:
         return self._write(lambda shelf, now: [escrow.peek(shelf, line, now) for line in lines])
 
+    async def numbered(self, rows: Sequence[int]) -> Sequence[Row]:
+        return [self.shelf.row(row) for row in rows]
+
     async def parts(self, budget: str) -> Sequence[str]:
         return sorted({row.part for row in self.shelf.rows.values() if row.budget == budget})
 

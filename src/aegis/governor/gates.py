@@ -1,0 +1,180 @@
+"""Breaker, throttle and bucket of every service: each can refuse, none of them spends, and what they took comes back.
+
+Breakers stand per service and per model, so that one broken model does not close its siblings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from aegis.core.breakers import Breaker, BreakerState
+from aegis.core.buckets import Bucket, bucket_for
+from aegis.core.budgets import Line
+from aegis.core.calls import Call
+from aegis.core.errors import BreakerOpen, RateLimited, ServiceError, Throttled
+from aegis.core.money import Nanos
+from aegis.core.ports import Clock
+from aegis.core.throttles import ThrottleStep, felt
+from aegis.governor.allowances import Allowance
+from aegis.governor.policies import DEFAULT, ServicePolicy
+
+MILLISECOND_NS = 1_000_000
+MODELS_MAX = 1_000
+"""Models with a breaker of their own: names come from callers, so the memory is bounded."""
+OWN_FAULTS = frozenset({400, 401, 403, 404, 405, 409, 410, 411, 413, 414, 415, 422})
+"""HTTP answers that blame the request or its key (RFC 9110 15.5): they say nothing about the service's health."""
+
+Known = Callable[[Line], Allowance | None]
+"""What is known in memory about a line, for the throttle."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceStatus:
+    """How the gates of one service stand: for the dashboard and `aegis breaker|throttle`."""
+
+    service: str
+    breaker: BreakerState
+    why: str
+    room: int | None
+    rate: int | None
+    throttle: ThrottleStep
+    waiting: int = 0
+
+
+class Gates:
+    """The gates of all services."""
+
+    def __init__(self, policies: Mapping[str, ServicePolicy], clock: Clock, known: Known) -> None:
+        self._policies, self._clock, self._known = policies, clock, known
+        self._breakers: dict[tuple[str, str], Breaker] = {}
+        self._buckets: dict[str, Bucket] = {}
+        self._steps: dict[str, ThrottleStep] = {}
+        self._last_ns: dict[str, int] = {}
+        self._percent: dict[str, int] = {}
+
+    def policy(self, service: str) -> ServicePolicy:
+        return self._policies.get(service, DEFAULT)
+
+    def admit(self, call: Call, model: str, lines: tuple[Line, ...]) -> Passage:
+        """Let a call through every gate, or raise `BreakerOpen`, `Throttled` or `RateLimited`: then no gate keeps
+        anything of it.
+        """
+        policy, now_ns = self.policy(call.service), self._clock.monotonic_ns()
+        bucket = self._bucket(call.service, policy)
+        self._throttle(call, lines, now_ns)
+        passage = Passage(self._clock, self._pass_breakers(call, model, policy, now_ns), bucket)
+        if bucket is not None and (wait_ns := bucket.take(now_ns)):
+            passage.bucket = None
+            passage.give_back()
+            raise RateLimited(f"{call.service}: its rate is used up", retry_after_ms=_ms(wait_ns))
+        self._last_ns[call.service] = now_ns
+        return passage
+
+    def slow(self, service: str, percent: int) -> None:
+        """Scale a service's rate to `percent` of what is configured (100: back to normal)."""
+        self._percent[service] = percent
+        self._buckets.pop(service, None)
+
+    def status(self, service: str) -> ServiceStatus:
+        policy = self.policy(service)
+        bucket = self._bucket(service, policy)
+        breakers = [b for (name, _), b in self._breakers.items() if name == service]
+        worst = max(breakers, key=lambda b: _BADNESS[b.state], default=None)
+        return ServiceStatus(
+            service=service,
+            breaker=worst.state if worst else BreakerState.CLOSED,
+            why=worst.why if worst else "",
+            room=bucket.room(self._clock.monotonic_ns()) if bucket else None,
+            rate=policy.rate.count if policy.rate else None,
+            throttle=self._steps.get(service, ThrottleStep.NONE),
+        )
+
+    def services(self) -> set[str]:
+        """Services that are configured or were called."""
+        return {*self._policies, *(service for service, _ in self._breakers), *self._last_ns}
+
+    def _pass_breakers(self, call: Call, model: str, policy: ServicePolicy, now_ns: int) -> list[Breaker]:
+        passed: list[Breaker] = []
+        if policy.breaker is None:
+            return passed
+        for name in ("", model) if model else ("",):
+            breaker = self._breakers.get((call.service, name))
+            if breaker is None:
+                if len(self._breakers) >= MODELS_MAX and name:
+                    continue  # the breaker of the whole service watches over it
+                breaker = self._breakers[call.service, name] = Breaker(policy=policy.breaker)
+            if wait_ns := breaker.wait(now_ns):
+                for earlier in passed:
+                    earlier.unused()
+                what = f"{call.service} {name}".rstrip()
+                raise BreakerOpen(f"{what}: its breaker is open ({breaker.why})", retry_after_ms=_ms(wait_ns))
+            passed.append(breaker)
+        return passed
+
+    def _throttle(self, call: Call, lines: tuple[Line, ...], now_ns: int) -> None:
+        hardest = ThrottleStep.NONE
+        for line in lines:
+            if line.throttle is None or (allowance := self._known(line)) is None:
+                continue
+            step = line.throttle.step(allowance.used, line.limit)
+            hardest = max(hardest, step)
+            mine = felt(step, call.priority)
+            space_ms = line.throttle.space_ms(mine)
+            if space_ms == 0:
+                continue
+            self._steps[call.service] = step
+            if space_ms is None:
+                raise Throttled(f"{line.name} is {line.throttle.block} % used: {call.priority.name} calls are blocked")
+            wait_ns = self._last_ns.get(call.service, now_ns - space_ms * MILLISECOND_NS) - now_ns
+            wait_ns += space_ms * MILLISECOND_NS
+            if wait_ns > 0:
+                raise Throttled(
+                    f"{line.name} is nearly used up ({mine.name.lower()} throttle)", retry_after_ms=_ms(wait_ns)
+                )
+        self._steps[call.service] = hardest
+
+    def _bucket(self, service: str, policy: ServicePolicy) -> Bucket | None:
+        if policy.rate is None:
+            return None
+        bucket = self._buckets.get(service)
+        if bucket is None:
+            bucket = bucket_for(policy.rate, percent=self._percent.get(service, 100))
+            self._buckets[service] = bucket
+        return bucket
+
+
+@dataclass(slots=True)
+class Passage:
+    """What the gates took for one call, to be given back or learned from."""
+
+    clock: Clock
+    breakers: list[Breaker]
+    bucket: Bucket | None
+
+    def give_back(self) -> None:
+        """A later gate refused: the call was not made."""
+        for breaker in self.breakers:
+            breaker.unused()
+        if self.bucket is not None:
+            self.bucket.give_back()
+
+    def learn(self, failure: BaseException | None, cost: Nanos) -> None:
+        """The call was made and ended. Only the service's own failures count against it: not an answer that blames
+        our request, not a caller that went away.
+        """
+        now_ns = self.clock.monotonic_ns()
+        for breaker in self.breakers:
+            if failure is None:
+                breaker.succeeded(now_ns, cost)
+            elif isinstance(failure, ServiceError) and failure.status not in OWN_FAULTS:
+                breaker.failed(now_ns, str(failure), cost)
+            else:
+                breaker.unused()
+
+
+_BADNESS = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}
+
+
+def _ms(nanoseconds: int) -> int:
+    return -(-nanoseconds // MILLISECOND_NS)

@@ -1,0 +1,253 @@
+"""The governed call: gates, then one atomic reservation of the worst case, then the call, then its true cost.
+
+Policy: a refusal touches nothing; a call that ends without saying what it used counts at its worst case; what a call
+may cost is on record, durably, before it is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import date
+from types import TracebackType
+from typing import Self
+
+import anyio
+from anyio.abc import TaskGroup
+
+from aegis.core.budgets import Balance, Budget, BudgetBook, Line
+from aegis.core.calls import Call
+from aegis.core.errors import BudgetExceeded, Refused, StoreError
+from aegis.core.ledger import Shortage, Switch
+from aegis.core.ports import Answers, Clock, Ledger
+from aegis.core.prices import PriceBook
+from aegis.core.telemetry import Observer
+from aegis.governor.account import Account, Spend
+from aegis.governor.allowances import Hold, Needs
+from aegis.governor.cache import AnswerCache, answer_key
+from aegis.governor.gates import Gates, ServiceStatus
+from aegis.governor.holder import Holder
+from aegis.governor.policies import ServicePolicy
+from aegis.governor.queue import WaitingRoom
+from aegis.governor.records import Explanation, budget_refusal
+from aegis.governor.reservation import Reservation
+from aegis.governor.selection import candidates
+from aegis.governor.switch import StopSwitch
+from aegis.governor.teller import Teller
+
+
+class Governor:
+    """Admits metered calls; `core.ports.Governs`. Use it as `async with governor:`, which joins the ledger and, at
+    the end, reports everything and gives back what was lent.
+
+    `holder` names this process in the ledger: two live processes must not share a name.
+    """
+
+    def __init__(
+        self,
+        *,
+        budgets: Sequence[Budget],
+        prices: PriceBook,
+        ledger: Ledger,
+        clock: Clock,
+        services: Mapping[str, ServicePolicy] | None = None,
+        answers: Answers | None = None,
+        observers: Sequence[Observer] = (),
+        holder: str = "main",
+    ) -> None:
+        self._book, self._prices, self._ledger, self._clock = BudgetBook(budgets), prices, ledger, clock
+        self._teller = Teller(clock, observers)
+        self._holder = Holder(ledger=ledger, clock=clock, name=holder, news=self._teller.news)
+        self._gates = Gates(services or {}, clock, self._holder.allowance)
+        self._cache = AnswerCache(clock, answers)
+        self._switch = StopSwitch()
+        self._rooms: dict[str, WaitingRoom] = {}
+        self._account = Account(ledger, self._book, clock, self._holder.idle)
+        self._tasks: TaskGroup | None = None
+
+    # --- the path --------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def admit(self, call: Call) -> AsyncIterator[Reservation]:
+        """Admit a call for the length of the block, or raise `Refused` (nothing was spent) or `StoreError`.
+
+        Settle the reservation inside the block. A `ServiceError` that says it was not billed voids it; leaving the
+        block in any other way without settling counts the worst case.
+        """
+        reservation = await self._open(call)
+        failure: BaseException | None = None
+        try:
+            yield reservation
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            self._close(reservation, failure)
+
+    async def _open(self, call: Call) -> Reservation:
+        """A place in the queue of the service, where the gates are tried until they let the call through."""
+        started_ns = self._clock.monotonic_ns()
+        try:
+            reservation = await self._room(call.service).enter(call, lambda: self._attempt(call))
+        except Refused as refusal:
+            row = refusal.row if isinstance(refusal, BudgetExceeded) else None
+            self._holder.note(self._teller.refused(call, refusal, self._holder.next_attempt(), started_ns), row)
+            raise
+        except StoreError as error:
+            self._teller.failed(call, error, started_ns)
+            raise
+        reservation.started_ns = started_ns
+        return reservation
+
+    async def _attempt(self, call: Call) -> Reservation:
+        """The stop switch, then each candidate in order until one passes all of its gates."""
+        self._switch.check(call)
+        refusal: Refused | None = None
+        for model in candidates(call):
+            try:
+                return await self._admit(call, model)
+            except Refused as no:
+                refusal = no
+        assert refusal is not None, "there is always a candidate"
+        raise refusal
+
+    async def _admit(self, call: Call, model: str) -> Reservation:
+        """Cache, breaker, throttle, bucket, then every budget line at once. A refusal keeps nothing."""
+        key = answer_key(call, model)
+        if key and (answer := await self._cache.find(key)) is not None:
+            return Reservation(id=self._holder.next_attempt(), call=call, model=model, cached=answer, end="cached")
+        try:
+            price = self._prices.price(call.service, model, self._clock.now().date())
+            reservation = Reservation(call=call, model=model, key=key, price=price, worst=price.worst(call.worst))
+            lines = self._book.lines(call, model)
+            reservation.passage = self._gates.admit(call, model, lines)
+            await self._reserve(reservation, lines)
+        except BaseException:
+            self._cache.land(key, None)
+            raise
+        return reservation
+
+    async def _reserve(self, reservation: Reservation, lines: tuple[Line, ...]) -> None:
+        """All lines or none; then the journal, durable before the block is entered."""
+        hold: Hold | None = None
+        try:
+            hold = await self._hold(reservation.needs(lines))
+            reservation.id, reservation.hold = hold.attempt, hold
+            hold.journalled = hold.journalled or reservation.worst > 0
+            if hold.journalled:
+                await self._holder.sent(hold, self._teller.sent(reservation, hold.rows()))
+        except BaseException:
+            # Nothing was sent: the gates and the ledger get back what they gave.
+            if reservation.passage is not None:
+                reservation.passage.give_back()
+            if hold is not None:
+                reservation.void()
+                self._holder.end(hold, reservation.amounts(hold), self._teller.unsent(reservation))
+            raise
+
+    async def _hold(self, needs: Needs) -> Hold:
+        hold = await self._holder.reserve(needs)
+        if isinstance(hold, Shortage):
+            raise budget_refusal(hold, self._clock.now())
+        return hold
+
+    def _close(self, reservation: Reservation, failure: BaseException | None) -> None:
+        """Settle, learn, remember the answer, tell. Memory only: a cancelled caller cannot tear it."""
+        reservation.finish(failure)
+        entry = self._teller.ended(reservation, failure)
+        if reservation.hold is None:
+            self._holder.note(entry)
+        else:
+            self._holder.end(reservation.hold, reservation.amounts(reservation.hold), entry)
+        if reservation.passage is not None:
+            reservation.passage.learn(failure, reservation.cost)
+        if reservation.key:
+            keep_ms = self._gates.policy(reservation.call.service).cache_ms
+            self._cache.land(reservation.key, reservation.answer or None, keep_ms=keep_ms)
+
+    def _room(self, service: str) -> WaitingRoom:
+        room = self._rooms.get(service)
+        if room is None:
+            policy = self._gates.policy(service)
+            room = WaitingRoom(service, self._clock, waiting_max=policy.waiting_max, age_ms=policy.age_ms)
+            self._rooms[service] = room
+        return room
+
+    # --- running it ------------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        self._switch.learn(await self._ledger.switches())
+        self._tasks = anyio.create_task_group()
+        await self._tasks.__aenter__()
+        self._tasks.start_soon(self._holder.run)
+        await self._holder.flush()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._tasks is not None, "a governor is left after it was entered"
+        with anyio.CancelScope(shield=True):
+            await self._leave()
+        # The block's own error goes on as it is, not wrapped into a group with the reporter's.
+        await self._tasks.__aexit__(None, None, None)
+
+    async def tick(self) -> None:
+        """One turn of housekeeping; call it about four times a second. It renews the lease, returns idle allowance,
+        opens windows that began, writes new answers, and reads the switches. Raises `StoreError`.
+        """
+        self._switch.learn(await self._ledger.switches())
+        await self._holder.renew()
+        await self._cache.write()
+        await self._tell_ledger()
+
+    async def _tell_ledger(self) -> None:
+        told, self._teller.told = self._teller.told, []
+        if told:
+            await self._ledger.told(told)
+
+    async def _leave(self) -> None:
+        try:
+            await self._cache.write()
+            await self._holder.leave()
+            await self._tell_ledger()
+        except StoreError:
+            return  # the lease lapses by itself, and what was held counts
+        finally:
+            self._holder.stop()
+
+    # --- steering and reading it -----------------------------------------------------------------------------
+
+    async def stop(self, scope: Mapping[str, str], reason: str) -> None:
+        """Take no more calls of a scope (empty: none at all), here at once and everywhere within a tick."""
+        await self._turn(scope, reason, stopped=True)
+
+    async def resume(self, scope: Mapping[str, str], reason: str = "") -> None:
+        """Take calls of a scope again."""
+        await self._turn(scope, reason, stopped=False)
+
+    async def _turn(self, scope: Mapping[str, str], reason: str, *, stopped: bool) -> None:
+        at_ms = self._teller.now_ms()
+        await self._ledger.turn(Switch(scope=dict(scope), stopped=stopped, reason=reason, at_ms=at_ms))
+        self._switch.learn(await self._ledger.switches())
+
+    async def balances(self) -> Sequence[Balance]:
+        """How every budget stands in its current window."""
+        await self._holder.flush()
+        return await self._account.balances()
+
+    async def spent(self, since: date | None = None) -> Sequence[Spend]:
+        """What each service came to since a day, or in all."""
+        await self._holder.flush()
+        return await self._account.spent(since)
+
+    async def explain(self, call_id: str) -> Sequence[Explanation]:
+        """Every attempt of a call: which gate, which line, need, free, resets at."""
+        await self._holder.flush()
+        return await self._account.explain(call_id)
+
+    def services(self) -> Sequence[ServiceStatus]:
+        """How the gates of each service stand."""
+        statuses = [self._gates.status(service) for service in sorted(self._gates.services())]
+        return [replace(status, waiting=len(self._room(status.service))) for status in statuses]

@@ -1,0 +1,28 @@
+"""How each service is governed: what the configuration says, as frozen values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from aegis.core.breakers import BreakerPolicy
+from aegis.core.buckets import Rate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServicePolicy:
+    """The gates of one service.
+
+    `rate` is the bucket (None: no rate of its own). `breaker` opens on failures; None switches it off. `cache_ms` is
+    how long an answer may be used again (0: never); five minutes is what the incident analysis asks for.
+    `waiting_max` bounds the queue, `age_ms` is how long a call waits to gain one priority.
+    """
+
+    rate: Rate | None = None
+    breaker: BreakerPolicy | None = field(default_factory=BreakerPolicy)
+    cache_ms: int = 300_000
+    waiting_max: int = 1_000
+    age_ms: int = 30_000
+
+
+DEFAULT = ServicePolicy()
+"""For a service that the configuration does not name: a breaker, no rate of its own."""
