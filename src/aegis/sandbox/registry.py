@@ -5,8 +5,37 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from aegis.sandbox.service import Service
-from aegis.sandbox.services import anthropic, jira, pagerduty, slack
+from aegis.sandbox.services import (
+    anthropic,
+    attack,
+    datadog,
+    discord,
+    jira,
+    openai,
+    pagerduty,
+    sentry,
+    slack,
+    splunk,
+    teams,
+    twilio,
+    virustotal,
+)
 
 SERVICES: Mapping[str, Service] = {
-    module.SERVICE.name: module.SERVICE for module in (anthropic, slack, pagerduty, jira)
+    service.name: service
+    for service in (
+        anthropic.SERVICE,
+        openai.SERVICE,
+        virustotal.SERVICE,
+        attack.SERVICE,
+        slack.SERVICE,
+        teams.SERVICE,
+        discord.SERVICE,
+        pagerduty.SERVICE,
+        jira.SERVICE,
+        datadog.SERVICE,
+        splunk.SERVICE,
+        sentry.SERVICE,
+        twilio.SERVICE,
+    )
 }

@@ -41,7 +41,7 @@ def check_request(request: Inspector, version: str, *, counting: bool) -> None:
         if name in SAMPLING and version == NEW:
             request.wrong(name, f"is not accepted by version {NEW}", "unknown")
         elif name not in allowed:
-            request.wrong(name[:80], "Extra inputs are not permitted", "unknown")
+            request.wrong(name[:80], "is not a known field", "unknown")
     request.text("model", required=True)
     if not counting:
         request.whole("max_tokens", required=True, least=1, most=OUTPUT_MAX)
@@ -123,12 +123,12 @@ def schema_problem(schema: Any, depth: int = 0) -> str:
     if not isinstance(schema, dict):
         return ""
     if schema.get("type") == "object" and schema.get("additionalProperties") is not False:
-        return "For 'object' type, 'additionalProperties' must be explicitly set to false"
+        return "an object needs additionalProperties: false"
     refused = UNSUPPORTED & schema.keys()
     if refused:
-        return f"For '{schema.get('type')}' type, property '{min(refused)}' is not supported"
+        return f"{min(refused)} is not supported by structured outputs"
     if schema.get("type") == "array" and schema.get("minItems", 0) not in (0, 1):
-        return "For 'array' type, 'minItems' values other than 0 or 1 are not supported"
+        return "minItems of 0 or 1 only is supported by structured outputs"
     parts: list[Any] = [schema.get(key) for key in ("items", "anyOf", "allOf")]
     for key in ("properties", "$defs", "definitions"):
         parts.extend((schema.get(key) or {}).values() if isinstance(schema.get(key) or {}, dict) else ())

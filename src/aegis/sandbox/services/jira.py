@@ -23,15 +23,15 @@ from aegis.sandbox.services.jira_issues import (
 from aegis.sandbox.services.jira_text import BadQuery, document_problem, document_text, parse_jql
 
 BULK_MAX, PAGE_MAX, PROPERTY_MAX, COMMENT_MAX = 50, 5_000, 32_768, 32_767
-MISSING = "Issue does not exist or you do not have permission to see it."
+MISSING = "There is no such issue"
 
 
 def answer(asked: Asked, room: Room) -> Reply:
     if not credential(asked, "basic", "bearer"):
-        body = {"errorMessages": ["You are not authenticated."], "errors": {}}
+        body = {"errorMessages": ["Not signed in"], "errors": {}}
         return reply_json(401, body, refused="no basic or bearer credential")
     if asked.path == "/rest/api/3/search":
-        return _no(410, "The requested API has been removed. Use /rest/api/3/search/jql instead.")
+        return _no(410, "This address is gone: use /rest/api/3/search/jql")
     return find(ROUTES, asked, room) or _no(404, f"no such path: {asked.method} {clip(asked.path, 80)}")
 
 
@@ -53,7 +53,7 @@ def _body(asked: Asked) -> Document | None:
 def _create(asked: Asked, room: Room, _found: re.Match[str]) -> Reply:
     body = _body(asked)
     if body is None:
-        return _no(400, "Invalid request payload. Refer to the REST API documentation and try again.")
+        return _no(400, "The body is no JSON object")
     errors = issue_problems(body)
     if errors:
         return _no(400, errors=errors)
@@ -126,7 +126,7 @@ def _comment(asked: Asked, room: Room, found: re.Match[str]) -> Reply:
     problem = document_problem((body or {}).get("body"))
     text = "" if problem else document_text((body or {})["body"])
     if problem or not text.strip() or len(text) > COMMENT_MAX:
-        return _no(400, errors={"comment": problem or "Comment body is empty or too long"})
+        return _no(400, errors={"comment": problem or "is empty or too long"})
     number = str(room.next("comment", 10_001))
     made = {
         "id": number,
@@ -169,7 +169,7 @@ def _transition(asked: Asked, room: Room, found: re.Match[str]) -> Reply:
     number = str(wanted.get("id")) if isinstance(wanted, dict) else ""
     status = next((status for status in STATUSES if status.transition == number), None)
     if status is None or status.id == issue["fields"]["status"]["id"]:
-        return _no(400, f"Transition id '{clip(number, 20)}' is not valid for this issue.")
+        return _no(400, f"Transition {clip(number, 20)!r} does not lead on from here")
     changed = set_fields(issue, {"status": status_document(status)}, asked.at)
     room.put("issue", issue["key"], changed)
     return Reply(status=204, line=clip(f"{issue['key']} is {status.name}: {changed['fields']['summary']}"))
@@ -178,7 +178,7 @@ def _transition(asked: Asked, room: Room, found: re.Match[str]) -> Reply:
 def _search(asked: Asked, room: Room, _found: re.Match[str]) -> Reply:
     body = _body(asked) if asked.method == "POST" else {name: values[-1] for name, values in asked.query.items()}
     if body is None:
-        return _no(400, "Invalid request payload.")
+        return _no(400, "The body is no JSON object")
     fields = body.get("fields") or ["id"]
     names = fields.split(",") if isinstance(fields, str) else fields
     try:
@@ -207,14 +207,14 @@ def _property(asked: Asked, room: Room, found: re.Match[str]) -> Reply:
     held = room.get("property", key)
     if asked.method == "GET":
         if held is None:
-            return _no(404, f"The property {clip(found['name'], 80)} does not exist.")
+            return _no(404, f"The property {clip(found['name'], 80)} does not exist")
         return reply_json(200, {"key": found["name"], "value": held["value"]})
     try:
         value = asked.json()
     except Unreadable:
-        return _no(400, "The property value is not valid JSON.")
+        return _no(400, "The value is no JSON")
     if len(asked.body) > PROPERTY_MAX:
-        return _no(400, f"The property value is larger than {PROPERTY_MAX} bytes.")
+        return _no(400, f"The property value is larger than {PROPERTY_MAX} bytes")
     room.put("property", key, {"value": value})
     return Reply(status=201 if held is None else 200)
 
@@ -239,7 +239,7 @@ def failure(status: int, retry_after_s: int | None) -> Reply:
     headers = {} if retry_after_s is None else {"retry-after": str(retry_after_s)}
     if status == 429:
         headers["ratelimit-reason"] = "jira-burst-based"
-    words = {401: "You are not authenticated.", 429: "Rate limit exceeded.", 503: "Jira is temporarily unavailable."}
+    words = {401: "Not signed in", 429: "Too many requests", 503: "Jira is away"}
     body = {"errorMessages": [words.get(status, "Internal server error")], "errors": {}}
     return reply_json(status, body, headers=headers)
 

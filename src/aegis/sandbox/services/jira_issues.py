@@ -61,16 +61,16 @@ def issue_problems(body: Document, *, new: bool = True) -> dict[str, str]:
             problems[name] = REQUIRED[name]
     for name, value in fields.items():
         check = CHECKS.get(name)
-        problem = "cannot be set. It is not on the appropriate screen, or unknown." if check is None else check(value)
+        problem = "is not on the screen, or unknown" if check is None else check(value)
         if problem:
             problems[clip(name, 80)] = problem
     return problems
 
 
 REQUIRED = {
-    "project": "Specify a valid project ID or key",
-    "issuetype": "Specify an issue type",
-    "summary": "You must specify a summary of the issue.",
+    "project": "is no key of a project",
+    "issuetype": "is required",
+    "summary": "is required",
 }
 
 
@@ -92,34 +92,34 @@ def _summary(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
         return REQUIRED["summary"]
     if "\n" in value or "\r" in value:
-        return "The summary is invalid because it contains newline characters."
-    return f"Summary can't exceed {SUMMARY_MAX} characters." if len(value) > SUMMARY_MAX else ""
+        return "must not contain line ends"
+    return f"must be at most {SUMMARY_MAX} characters" if len(value) > SUMMARY_MAX else ""
 
 
 def _labels(value: Any) -> str:
     if not isinstance(value, list) or not all(isinstance(label, str) and label for label in value):
-        return "labels must be a list of strings"
+        return "must be a list of strings"
     if any(re.search(r"\s", label) for label in value):
-        return "The label contains spaces which is invalid."
-    return f"A label exceeds {LABEL_MAX} characters" if any(len(label) > LABEL_MAX for label in value) else ""
+        return "must not contain spaces"
+    return f"must be at most {LABEL_MAX} characters each" if any(len(label) > LABEL_MAX for label in value) else ""
 
 
 def _description(value: Any) -> str:
     problem = "" if value is None else document_problem(value)
     if problem or len(document_text(value)) <= DESCRIPTION_MAX:
         return problem
-    return f"The entered text is too long. It exceeds the allowed limit of {DESCRIPTION_MAX} characters."
+    return f"must be at most {DESCRIPTION_MAX} characters"
 
 
 CHECKS: dict[str, Callable[[Any], str]] = {
     "project": _project,
-    "issuetype": lambda value: "" if _named(value, ISSUE_TYPES) else "Specify a valid issue type",
+    "issuetype": lambda value: "" if _named(value, ISSUE_TYPES) else "is no type of an issue",
     "summary": _summary,
     "labels": _labels,
     "description": _description,
-    "priority": lambda value: "" if value is None or _named(value, PRIORITIES) else "The priority name is not valid",
-    "duedate": lambda value: "" if re.fullmatch(r"\d{4}-\d\d-\d\d", str(value)) else "Error parsing date string",
-    "assignee": lambda value: "" if value is None or isinstance(value, dict) else "data was not an object",
+    "priority": lambda value: "" if value is None or _named(value, PRIORITIES) else "is no priority",
+    "duedate": lambda value: "" if re.fullmatch(r"\d{4}-\d\d-\d\d", str(value)) else "is no date",
+    "assignee": lambda value: "" if value is None or isinstance(value, dict) else "must be an object",
 }
 
 

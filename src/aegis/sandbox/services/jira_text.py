@@ -30,7 +30,7 @@ class BadQuery(ValueError):
 def document_problem(value: Any) -> str:
     """What is wrong with an ADF document, "" if nothing."""
     if not isinstance(value, dict) or value.get("type") != "doc" or value.get("version") != 1:
-        return "Operation value must be an Atlassian Document"
+        return "is no Atlassian document"
     return _node_problem(value, 0)
 
 
@@ -76,21 +76,21 @@ def parse_jql(text: str) -> Matches:
     """Clauses joined by AND over project, labels, key, status, statusCategory. Raises `BadQuery`."""
     rest = _ORDER.sub("", text).strip()
     if not rest:
-        raise BadQuery("Unbounded JQL queries are not allowed here. Please add a search restriction to your query.")
+        raise BadQuery("The query restricts nothing")
     clauses: list[Matches] = []
     while rest:
         found = _CLAUSE.match(rest)
         if found is None or found["field"].lower() not in _FIELDS:
-            raise BadQuery(f"Error in the JQL Query near: {rest[:40]}")
+            raise BadQuery(f"The JQL is not understood near: {rest[:40]}")
         clauses.append(_clause(found))
         rest = rest[found.end() :]
         joined = _AND.match(rest)
         if rest and joined is None:
-            raise BadQuery(f"Error in the JQL Query: expecting AND near: {rest[:40]}")
+            raise BadQuery(f"The JQL needs AND near: {rest[:40]}")
         if joined is not None:
             rest = rest[joined.end() :]
             if not rest.strip():
-                raise BadQuery("Error in the JQL Query: it ends after AND")
+                raise BadQuery("The JQL ends after AND")
     return lambda issue: all(clause(issue) for clause in clauses)
 
 

@@ -44,11 +44,11 @@ def _enqueue(asked: Asked, room: Room, _found: re.Match[str]) -> Reply:
     digest = hashlib.sha256(str(event.held["routing_key"]).encode()).hexdigest()[:12]
     dedup = str(event.held.get("dedup_key") or f"{digest}{room.next('event'):020d}")
     line = _work(room, action, f"{digest}|{dedup}", event, asked.at)
-    return reply_json(202, {"status": "success", "message": "Event processed", "dedup_key": dedup}, line=line)
+    return reply_json(202, {"status": "success", "message": "Taken", "dedup_key": dedup}, line=line)
 
 
 def _invalid(status: int, *errors: str) -> Reply:
-    body = {"status": "invalid event", "message": "Event object is invalid", "errors": list(errors)}
+    body = {"status": "invalid event", "message": "The event is wrong", "errors": list(errors)}
     return reply_json(status, body, refused="; ".join(errors))
 
 
@@ -167,7 +167,7 @@ def failure(status: int, retry_after_s: int | None) -> Reply:
     wait = {} if retry_after_s is None else {"retry-after": str(retry_after_s)}
     words = {
         401: ("unauthorized", "The routing key is not known"),
-        429: ("throttle exceeded", "Requests for this service are arriving too quickly."),
+        429: ("throttle exceeded", "Too many events for this service"),
         503: ("unavailable", "The service is not available"),
     }
     name, message = words.get(status, ("internal error", "The event could not be taken"))

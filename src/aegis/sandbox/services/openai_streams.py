@@ -1,0 +1,67 @@
+"""OpenAI's answers as streams of server-sent events: chat completion chunks, and the events of a response."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import orjson
+
+from aegis.sandbox.room import Document
+
+DELTA = 24
+"""Characters in a piece."""
+
+
+def _pieces(text: str) -> Iterator[str]:
+    for start in range(0, len(text), DELTA):
+        yield text[start : start + DELTA]
+
+
+def chat_events(body: Document, *, with_usage: bool) -> Iterator[bytes]:
+    """The chunks of a chat completion; the last one before the end holds the usage, if it was asked for."""
+    frame = {name: body[name] for name in ("id", "created", "model", "service_tier")}
+
+    def chunk(choices: list[Document], usage: Document | None = None) -> bytes:
+        value: Document = {**frame, "object": "chat.completion.chunk", "choices": choices}
+        if with_usage:
+            value["usage"] = usage
+        return b"data: " + orjson.dumps(value) + b"\n\n"
+
+    def choice(number: int, delta: Document, finish: str | None = None) -> list[Document]:
+        return [{"index": number, "delta": delta, "logprobs": None, "finish_reason": finish}]
+
+    for one in body["choices"]:
+        yield chunk(choice(one["index"], {"role": "assistant", "content": ""}))
+        for piece in _pieces(one["message"]["content"]):
+            yield chunk(choice(one["index"], {"content": piece}))
+        yield chunk(choice(one["index"], {}, one["finish_reason"]))
+    if with_usage:
+        yield chunk([], body["usage"])
+    yield b"data: [DONE]\n\n"
+
+
+def response_events(body: Document) -> Iterator[bytes]:
+    """The events of a response with one message of one text."""
+    number = 0
+
+    def event(kind: str, value: Document) -> bytes:
+        nonlocal number
+        number += 1
+        said = orjson.dumps({"type": kind, "sequence_number": number - 1, **value})
+        return b"event: " + kind.encode() + b"\ndata: " + said + b"\n\n"
+
+    message = body["output"][0]
+    text = message["content"][0]
+    begun = {**body, "status": "in_progress", "output": [], "usage": None, "incomplete_details": None}
+    where = {"item_id": message["id"], "output_index": 0, "content_index": 0}
+    yield event("response.created", {"response": begun})
+    yield event("response.in_progress", {"response": begun})
+    opened = {**message, "status": "in_progress", "content": []}
+    yield event("response.output_item.added", {"output_index": 0, "item": opened})
+    yield event("response.content_part.added", {**where, "part": {**text, "text": ""}})
+    for piece in _pieces(text["text"]):
+        yield event("response.output_text.delta", {**where, "delta": piece, "logprobs": []})
+    yield event("response.output_text.done", {**where, "text": text["text"], "logprobs": []})
+    yield event("response.content_part.done", {**where, "part": text})
+    yield event("response.output_item.done", {"output_index": 0, "item": message})
+    yield event(f"response.{body['status']}", {"response": body})
