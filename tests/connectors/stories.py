@@ -34,7 +34,7 @@ HOSTILE = (
     "\"quote\" \\back\\slash\\ 'single' \t tab ; DROP TABLE x; -- =1+1 +1 -1 @SUM(1)",
     "&lt;!channel&gt; &amp;lt; &#60;!channel&#62; &",
 )
-HUGE = "A" * 50_000 + " https://evil.example/ <!channel> @everyone " + "é😀&<" * 12_500
+HUGE = "A" * 300 + " https://evil.example/ <!channel> @everyone " + "é😀&<" * 25_000
 
 
 class FixedClock:
@@ -87,8 +87,8 @@ def hostile(text: str, severity: Severity = Severity.CRITICAL, change: Change = 
         title=text,
         summary=text,
         source=text,
-        facts=tuple(Fact(f"{text} {number}", text) for number in range(60)),
-        actions=(text,) * 40,
+        facts=tuple(Fact(f"{text} {number}", text) for number in range(30)),
+        actions=(text,) * 25,
         techniques=("T1110", text),
         link=text,
         document={"raw": text, "n": 2**70, "nested": {text: [text]}},

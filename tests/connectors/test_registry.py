@@ -3,12 +3,14 @@
 import dataclasses
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from tests.connectors.stories import CANARY, SECRET, FixedClock, ScriptedHttp, new_id
 
-from aegis.connectors.registry import CONNECTORS, build, configs, fields, load
+from aegis.connectors.registry import CONNECTORS, build, configs, fields, load, private_hosts
 from aegis.core.errors import ConfigError
+from aegis.core.secret import Secret
 
 SERVICES = "anthropic openai bedrock athena virustotal attack slack teams discord pagerduty jira datadog splunk sentry"
 
@@ -49,3 +51,16 @@ def test_the_table_loads_no_connector_and_no_client() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": "src"}
     )
     assert ran.stdout.strip() == "['aegis.connectors.registry']"
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "hosts"),
+    [
+        ("splunk", {"token": SECRET, "base_url": "https://hec.corp:8088", "allow_private": True}, {"hec.corp"}),
+        ("splunk", {"token": SECRET, "base_url": "https://hec.corp:8088"}, set()),
+        ("sentry", {"dsn": Secret("https://k@sentry.corp/1"), "allow_private": True}, {"sentry.corp"}),
+        ("slack", {"token": SECRET, "channel": "#x"}, set()),
+    ],
+)
+def test_only_hosts_that_the_config_allows_may_be_private(name: str, values: dict[str, Any], hosts: set[str]) -> None:
+    assert private_hosts(load(name).Config(**values)) == hosts

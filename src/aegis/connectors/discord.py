@@ -32,6 +32,7 @@ RESOLVED_COLOUR = 0x2EB67D
 UNKNOWN_MESSAGE = 10_008
 """docs.discord.com/developers/topics/opcodes-and-status-codes#json: the message was deleted by somebody."""
 
+_ID = re.compile(r"[0-9]{1,20}")
 _MARKUP = re.compile(r"([\\*_~|`>#\-+\[\]()<])")
 
 
@@ -91,7 +92,7 @@ class Discord:
     async def notify(self, notification: Notification, *, remote_id: str) -> Receipt:
         """Post, or edit the message that `remote_id` names; a message that was deleted is posted anew."""
         message = payload(notification)
-        if remote_id.isdigit():
+        if _ID.fullmatch(remote_id):
             answer = await self._send("PATCH", f"/messages/{remote_id}", "", message)
             if answer.status == 200:
                 return Receipt(remote_id=remote_id)
@@ -102,7 +103,7 @@ class Discord:
             raise self._failure(answer)
         message_id = str(from_json(NAME, answer).get("id", ""))
         note = "the earlier message is gone, posted anew" if remote_id else ""
-        return Receipt(remote_id=message_id if message_id.isdigit() else "", note=note)
+        return Receipt(remote_id=message_id if _ID.fullmatch(message_id) else "", note=note)
 
     def _failure(self, answer: HttpAnswer) -> ServiceError:
         """Discord says in seconds with decimals, in the body too, how long a rate limit lasts."""

@@ -37,7 +37,7 @@ RETRY_AFTER_DEFAULT_SECONDS = 60
 """develop.sentry.dev/sdk/expected-features/rate-limiting: what to wait after a 429 that says nothing."""
 
 _TECHNIQUE = re.compile(r"T\d{4}(\.\d{3})?")
-_LIMIT = re.compile(r"\s*(\d{1,9}):([a-z_;]*)(?::|$)")
+_LIMIT = re.compile(r"\s*([0-9]{1,9}):([a-z_;]*)(?::|$)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

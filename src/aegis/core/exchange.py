@@ -63,7 +63,7 @@ def retry_after_ms(headers: Mapping[str, str], *, now: datetime) -> int | None:
     date), at most a day; None when it is absent or unreadable.
     """
     text = headers.get("retry-after", "").strip()
-    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text):
+    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text):
         whole, _, rest = text.partition(".")
         return min(int(whole) * 1_000 + int(rest.ljust(3, "0")[:3]), RETRY_AFTER_MAX_MS)
     try:

@@ -10,6 +10,9 @@ from collections.abc import Callable
 
 ELLIPSIS = "…"
 
+READ_MAX = 50_000
+"""Characters of a text that are looked at: no channel shows more, and nobody can make nine of them clean megabytes."""
+
 _INVISIBLE = re.compile(
     "["
     "\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 and C1 controls but tab and line feed: terminal escapes, log forging
@@ -27,7 +30,7 @@ _BLANKS = re.compile(r"[ \t\u00a0\u2000-\u200a\u3000]+")
 _HTTP = re.compile(r"(?i)h(tt)(?=ps?:)")
 _LINKING_SCHEME = re.compile(r"(?i)\b(mailto|tel|sms|javascript|data|vbscript|file):(?=\S)")
 _DOMAIN_DOT = re.compile("(?<=[^\\W_])[.\u3002\uff0e\uff61](?=[^\\W\\d_]{2})")
-_DOTTED_QUAD = re.compile(r"(?<!\d)\d{1,3}(?:\.\d{1,3}){3}(?!\d)")
+_QUAD = re.compile(r"(?<!\d)(\d{1,3}\.\d{1,3}\.\d{1,3})\.(\d{1,3})(?!\d)")
 
 
 def one_line(text: str) -> str:
@@ -36,8 +39,8 @@ def one_line(text: str) -> str:
 
 
 def lines(text: str) -> str:
-    """The text without invisible characters; line ends become line feeds, ends are trimmed."""
-    return _INVISIBLE.sub("", _LINE_ENDS.sub("\n", text)).strip()
+    """The text (its first `READ_MAX` characters) without invisible ones; line ends become line feeds, ends are trimmed."""
+    return _INVISIBLE.sub("", _LINE_ENDS.sub("\n", text[:READ_MAX])).strip()
 
 
 def defang(text: str) -> str:
@@ -47,7 +50,7 @@ def defang(text: str) -> str:
     """
     text = _HTTP.sub(lambda found: found[0][0] + "xx", text).replace("://", "[:]//")
     text = _LINKING_SCHEME.sub(r"\1[:]", text)
-    text = _DOTTED_QUAD.sub(lambda found: found[0].replace(".", "[.]"), text)
+    text = _QUAD.sub(r"\1[.]\2", text)
     return _DOMAIN_DOT.sub("[.]", text)
 
 
