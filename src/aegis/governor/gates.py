@@ -5,11 +5,11 @@ Breakers stand per service and per model, so that one broken model does not clos
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from aegis.core.breakers import Breaker, BreakerState
-from aegis.core.buckets import Bucket, bucket_for
+from aegis.core.buckets import Bucket, Rate, bucket_for
 from aegis.core.budgets import Line
 from aegis.core.calls import Call
 from aegis.core.errors import BreakerOpen, RateLimited, ServiceError, Throttled
@@ -48,7 +48,7 @@ class Gates:
     def __init__(self, policies: Mapping[str, ServicePolicy], clock: Clock, known: Known) -> None:
         self._policies, self._clock, self._known = policies, clock, known
         self._breakers: dict[tuple[str, str], Breaker] = {}
-        self._buckets: dict[str, Bucket] = {}
+        self._buckets: dict[str, list[Bucket]] = {}
         self._steps: dict[str, ThrottleStep] = {}
         self._last_ns: dict[str, int] = {}
         self._percent: dict[str, int] = {}
@@ -61,13 +61,13 @@ class Gates:
         anything of it.
         """
         policy, now_ns = self.policy(call.service), self._clock.monotonic_ns()
-        bucket = self._bucket(call.service, policy)
         self._throttle(call, lines, now_ns)
-        passage = Passage(self._clock, self._pass_breakers(call, model, policy, now_ns), bucket)
-        if bucket is not None and (wait_ns := bucket.take(now_ns)):
-            passage.bucket = None
-            passage.give_back()
-            raise RateLimited(f"{call.service}: its rate is used up", retry_after_ms=_ms(wait_ns))
+        passage = Passage(self._clock, self._pass_breakers(call, model, policy, now_ns))
+        for bucket in self._buckets_of(call.service, policy):
+            if wait_ns := bucket.take(now_ns):
+                passage.give_back()
+                raise RateLimited(f"{call.service}: its rate is used up", retry_after_ms=_ms(wait_ns))
+            passage.buckets.append(bucket)
         self._last_ns[call.service] = now_ns
         return passage
 
@@ -78,15 +78,17 @@ class Gates:
 
     def status(self, service: str) -> ServiceStatus:
         policy = self.policy(service)
-        bucket = self._bucket(service, policy)
+        now_ns = self._clock.monotonic_ns()
+        rooms = [(bucket.room(now_ns), rate.count) for bucket, rate in self._counted(service, policy)]
+        room, rate = min(rooms, default=(None, None))
         breakers = [b for (name, _), b in self._breakers.items() if name == service]
         worst = max(breakers, key=lambda b: _BADNESS[b.state], default=None)
         return ServiceStatus(
             service=service,
             breaker=worst.state if worst else BreakerState.CLOSED,
             why=worst.why if worst else "",
-            room=bucket.room(self._clock.monotonic_ns()) if bucket else None,
-            rate=policy.rate.count if policy.rate else None,
+            room=room,
+            rate=rate,
             throttle=self._steps.get(service, ThrottleStep.NONE),
         )
 
@@ -134,14 +136,15 @@ class Gates:
                 )
         self._steps[call.service] = hardest
 
-    def _bucket(self, service: str, policy: ServicePolicy) -> Bucket | None:
-        if policy.rate is None:
-            return None
-        bucket = self._buckets.get(service)
-        if bucket is None:
-            bucket = bucket_for(policy.rate, percent=self._percent.get(service, 100))
-            self._buckets[service] = bucket
-        return bucket
+    def _buckets_of(self, service: str, policy: ServicePolicy) -> Sequence[Bucket]:
+        buckets = self._buckets.get(service)
+        if buckets is None:
+            percent = self._percent.get(service, 100)
+            buckets = self._buckets[service] = [bucket_for(rate, percent=percent) for rate in policy.rates]
+        return buckets
+
+    def _counted(self, service: str, policy: ServicePolicy) -> Iterator[tuple[Bucket, Rate]]:
+        return zip(self._buckets_of(service, policy), policy.rates, strict=True)
 
 
 @dataclass(slots=True)
@@ -150,14 +153,14 @@ class Passage:
 
     clock: Clock
     breakers: list[Breaker]
-    bucket: Bucket | None
+    buckets: list[Bucket] = field(default_factory=list)
 
     def give_back(self) -> None:
         """A later gate refused: the call was not made."""
         for breaker in self.breakers:
             breaker.unused()
-        if self.bucket is not None:
-            self.bucket.give_back()
+        for bucket in self.buckets:
+            bucket.give_back()
 
     def learn(self, failure: BaseException | None, cost: Nanos) -> None:
         """The call was made and ended. Only the service's own failures count against it: not an answer that blames

@@ -12,12 +12,12 @@ from aegis.core.buckets import Rate
 class ServicePolicy:
     """The gates of one service.
 
-    `rate` is the bucket (None: no rate of its own). `breaker` opens on failures; None switches it off. `cache_ms` is
+    `rates` are its buckets: a call needs room in all of them. `breaker` opens on failures; None switches it off. `cache_ms` is
     how long an answer may be used again (0: never); five minutes is what the incident analysis asks for.
     `waiting_max` bounds the queue, `age_ms` is how long a call waits to gain one priority.
     """
 
-    rate: Rate | None = None
+    rates: tuple[Rate, ...] = ()
     breaker: BreakerPolicy | None = field(default_factory=BreakerPolicy)
     cache_ms: int = 300_000
     waiting_max: int = 1_000

@@ -1,0 +1,162 @@
+"""The price table: compiled once from the public price list `genai-prices`, kept as JSON, read back in milliseconds.
+
+Policy: prices in the configuration win; services that bill nothing for a request are listed here as free, by name,
+so that free is always somebody's statement and never a gap in a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+from decimal import ROUND_UP, Decimal
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from aegis.core.money import USD
+from aegis.core.prices import MILLION, Listed, Pattern, Price, PriceBook, Tiers, free
+
+SCHEMA: Final = "aegis.prices/1"
+LIST: Final = "genai-prices"
+PROVIDERS: Final = {"anthropic": "anthropic", "openai": "openai", "aws": "bedrock"}
+"""The list's providers that Aegis governs, and what it calls them."""
+
+_SUFFIXES: Final = {"_mtok": ("_tokens", MILLION), "_kcount": ("", 1_000), "_mchars": ("_chars", MILLION)}
+"""How the list names a rate, what Aegis calls the meter, and how many units the rate is for."""
+_CLAUSES: Final = ("equals", "starts_with", "ends_with", "contains", "regex")
+
+FREE: Final = (
+    "attack",
+    "virustotal",
+    "slack",
+    "teams",
+    "discord",
+    "pagerduty",
+    "jira",
+    "datadog",
+    "splunk",
+    "sentry",
+    "prometheus",
+    "email",
+    "cloudwatch",
+)
+"""Services whose bill does not grow with one more request of the kinds that Aegis sends; quotas are budgets on
+`requests`. A contract that says otherwise is one line under `prices:`.
+"""
+ATHENA_PER_MILLION_BYTES: Final = 4_548
+"""5.00 USD per TB scanned (aws.amazon.com/athena/pricing, 2026-11), a TB being 2^40 bytes, rounded up."""
+
+
+def load_prices(folder: Path | None = None, overrides: Mapping[tuple[str, str], Price] | None = None) -> PriceBook:
+    """All prices: the list (compiled into `folder` when it is new there), the shipped ones, then `overrides`."""
+    return PriceBook(listed=list(_listed(folder)), overrides={**_shipped(), **(overrides or {})})
+
+
+def compile_list() -> bytes:
+    """The list as integers, in JSON. Imports the whole list: about 0.8 s of CPU."""
+    from genai_prices.data import providers
+
+    models = [
+        [PROVIDERS[provider.id], model.id, list(_patterns(model.match)), list(_dated(model.prices))]
+        for provider in providers
+        if provider.id in PROVIDERS
+        for model in provider.models
+    ]
+    return orjson.dumps({"schema": SCHEMA, "source": f"{LIST} {version(LIST)}", "models": models})
+
+
+def _listed(folder: Path | None) -> Iterator[Listed]:
+    table = orjson.loads(_table(folder))
+    for service, name, patterns, dated in table["models"]:
+        yield Listed(
+            service=service,
+            name=name,
+            patterns=tuple(tuple(Pattern(kind, text) for kind, text in group) for group in patterns),
+            prices=tuple(
+                Price(
+                    service=service,
+                    model=name,
+                    rates={meter: tuple((above, rate) for above, rate in tiers) for meter, tiers in rates.items()},
+                    since=date.fromisoformat(since),
+                    source=table["source"],
+                )
+                for since, rates in dated
+            ),
+        )
+
+
+def _table(folder: Path | None) -> bytes:
+    if folder is None:
+        return compile_list()
+    kept = folder / f"prices-{version(LIST)}.json"
+    if kept.exists():
+        text = kept.read_bytes()
+        if _whole(text):
+            return text
+    text = compile_list()
+    folder.mkdir(parents=True, exist_ok=True)
+    # Written beside and moved over, so that a kill in the middle leaves no half table.
+    fresh = kept.with_suffix(".new")
+    fresh.write_bytes(text)
+    fresh.replace(kept)
+    return text
+
+
+def _whole(text: bytes) -> bool:
+    """Whether a kept table can be used; a damaged one is compiled again."""
+    try:
+        table = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(table, dict) and table.get("schema") == SCHEMA
+
+
+def _shipped() -> dict[tuple[str, str], Price]:
+    athena = Price(
+        service="athena",
+        model="",
+        rates={"bytes_scanned": ((0, ATHENA_PER_MILLION_BYTES),)},
+        source="aws.amazon.com/athena/pricing",
+    )
+    return {("athena", ""): athena, **{(service, ""): free(service) for service in FREE}}
+
+
+def _patterns(clause: Any) -> Iterator[list[tuple[str, str]]]:
+    """A clause of the list as alternatives of patterns that must all match."""
+    if hasattr(clause, "or_"):
+        for part in clause.or_:
+            yield from _patterns(part)
+    elif hasattr(clause, "and_"):
+        yield [pattern for part in clause.and_ for group in _patterns(part) for pattern in group]
+    else:
+        for name in _CLAUSES:
+            if hasattr(clause, name):
+                yield [(name.removesuffix("_with"), getattr(clause, name))]
+
+
+def _dated(prices: Any) -> Iterator[tuple[str, dict[str, Tiers]]]:
+    """The prices of a model with the day each begins."""
+    for conditional in prices if isinstance(prices, list) else [prices]:
+        begins = getattr(getattr(conditional, "constraint", None), "start_date", None) or date.min
+        yield begins.isoformat(), dict(_rates(getattr(conditional, "prices", conditional)))
+
+
+def _rates(price: Any) -> Iterator[tuple[str, Tiers]]:
+    for name, value in vars(price).items():
+        for suffix, (ending, units) in _SUFFIXES.items():
+            if value is not None and name.endswith(suffix):
+                yield name.removesuffix(suffix) + ending, _tiers(value, units)
+
+
+def _tiers(value: Any, units: int) -> Tiers:
+    """One rate, or tiers of rates by prompt length, as nano-dollars per million units, rounded up."""
+    steps = [(0, value)]
+    if hasattr(value, "base"):
+        steps = [(0, value.base), *((tier.start, tier.price) for tier in value.tiers)]
+    return tuple((above, _nanos(dollars, units)) for above, dollars in steps)
+
+
+def _nanos(dollars: Decimal, units: int) -> int:
+    return int((dollars * USD * MILLION / units).to_integral_value(rounding=ROUND_UP))
