@@ -12,6 +12,7 @@ from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as OPEN
 from prometheus_client.openmetrics.exposition import generate_latest as openmetrics
 
 from aegis import __version__
+from aegis.core.budgets import Balance
 from aegis.core.incidents import Incident
 from aegis.core.money import USD
 from aegis.core.telemetry import (
@@ -102,10 +103,20 @@ class Metrics:
         for service, count in waiting:
             self.waiting.labels(service).set(count)
 
+    def gauge_budgets(self, balances: Iterable[Balance]) -> None:
+        """Set the gauges of the budget lines."""
+        for gauge in (self.limit, self.spent, self.held):
+            gauge.clear()
+        for line in balances:
+            labels = (f"{line.budget} {line.part}".strip(), line.window, line.unit)
+            self.limit.labels(*labels).set(line.limit)
+            self.spent.labels(*labels).set(line.settled)
+            self.held.labels(*labels).set(line.held)
+
     def render(self) -> tuple[bytes, str]:
         """The exposition and its content type (OpenMetrics 1.0)."""
         self.scrapes += 1
-        return openmetrics(self.registry), OPENMETRICS
+        return openmetrics(self.registry), OPENMETRICS  # type: ignore[no-untyped-call]
 
 
 _BUDGET = ("budget", "window", "unit")

@@ -1,0 +1,231 @@
+"""One running Aegis: events in, work done, and how everything stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+
+from aegis.app.hub import Hub
+from aegis.config.settings import Config
+from aegis.core.errors import StoreError
+from aegis.core.incidents import Event, Severity
+from aegis.core.incidents import Observable as Entity
+from aegis.core.money import Nanos, show_usd
+from aegis.core.ports import Clock, Events, Incidents, NewId, Outbox
+from aegis.core.telemetry import EventsTaken, Happened, LevelCrossed
+from aegis.incidents.delivery import Lanes
+from aegis.incidents.formats.records import Rejected
+from aegis.incidents.intake import chunks_of, events_from_body, read_events
+from aegis.incidents.pipeline import Pipeline
+from aegis.stores.lookups import SetAside, SqliteLookups
+
+if TYPE_CHECKING:
+    from aegis.governor.governor import Governor
+
+BATCH = 500
+"""Events of a file that are stored and worked together: one flush of the disk each."""
+PENDING_MAX = 1_000
+"""Events that are worked in one turn; other tasks run between two turns."""
+WORK_RETRY_MS = 1_000
+LEVEL_SEVERITY = {"warning": Severity.MEDIUM, "critical": Severity.HIGH, "emergency": Severity.CRITICAL}
+"""A crossed level as an incident, as the severity table of the first specification has it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """What became of one body or file: new events, events that were known already, lines refused."""
+
+    accepted: int
+    duplicates: int
+    rejected: tuple[Rejected, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceState:
+    """How one outside service stands. `state` is `ok`, `idle`, or what is wrong in a few words."""
+
+    name: str
+    state: str
+    done: int = 0
+    waiting: int = 0
+    dead: int = 0
+    refused: int = 0
+    cost: Nanos = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class App:
+    """The parts, wired, and the few things that need more than one of them. Made by `open_app`."""
+
+    config: Config
+    home: Path
+    clock: Clock
+    new_id: NewId
+    hub: Hub
+    events: Events
+    incidents: Incidents
+    outbox: Outbox
+    lookups: SqliteLookups
+    governor: Governor
+    pipeline: Pipeline
+    lanes: Lanes
+    services_used: tuple[str, ...]
+    arrived: anyio.Event = field(default_factory=anyio.Event)
+    crossings: list[LevelCrossed] = field(default_factory=list)
+    turn: anyio.Lock = field(default_factory=anyio.Lock)
+
+    # --- events in -------------------------------------------------------------------------------------------
+
+    async def take(self, body: bytes, *, source: str, idempotency_key: str = "") -> Taken:
+        """Store the events of one HTTP body; worked in the background. Raises `BadInput` and `StoreError`."""
+        now = self.clock.now()
+        read = events_from_body(body, source=source, received_at=now, idempotency_key=idempotency_key)
+        return await self._store(read.events, read.rejected, source)
+
+    async def take_file(
+        self, path: Path, *, at: str | None = None, progress: Callable[[int], None] = lambda _: None
+    ) -> Taken:
+        """Store and work the events of one file, in batches; `progress` is told how many bytes were read. Taking the
+        same file again is harmless. Raises `BadInput` and `StoreError`.
+        """
+        totals = Taken(accepted=0, duplicates=0)
+        chunks = _watched(chunks_of(path), progress)
+        events: list[Event] = []
+        rejected: list[Rejected] = []
+        for item in read_events(chunks, source=str(path), received_at=self.clock.now(), at=at):
+            (rejected if isinstance(item, Rejected) else events).append(item)  # type: ignore[arg-type]
+            if len(events) + len(rejected) >= BATCH:
+                totals = await self._batch(totals, events, rejected, str(path))
+        return await self._batch(totals, events, rejected, str(path))
+
+    async def _batch(self, totals: Taken, events: list[Event], rejected: list[Rejected], source: str) -> Taken:
+        taken = await self._store(tuple(events), tuple(rejected), source)
+        events.clear()
+        rejected.clear()
+        await self.work_events()
+        return Taken(
+            accepted=totals.accepted + taken.accepted,
+            duplicates=totals.duplicates + taken.duplicates,
+            rejected=totals.rejected + taken.rejected,
+        )
+
+    async def _store(self, events: Sequence[Event], rejected: tuple[Rejected, ...], source: str) -> Taken:
+        now = self.clock.now()
+        new = await self.events.accept(events) if events else 0
+        await self.lookups.set_aside(
+            [SetAside(file=r.file, line=r.line, code=r.code, reason=r.reason, text=r.text, at=now) for r in rejected]
+        )
+        duplicates = len(events) - new
+        self.hub(EventsTaken(at=now, source=source, taken=new, duplicates=duplicates, rejected=len(rejected)))
+        self.arrived.set()
+        return Taken(accepted=new, duplicates=duplicates, rejected=rejected)
+
+    # --- work ------------------------------------------------------------------------------------------------
+
+    async def work_events(self) -> None:
+        """Work every stored event that waits, then open incidents for budgets that crossed a level."""
+        async with self.turn:
+            while pending := await self.events.pending(PENDING_MAX):
+                await self.pipeline.handle(pending)
+                self.lanes.wake()
+        await self.work_crossings()
+
+    async def work_crossings(self) -> None:
+        """Open an incident for each budget level that was crossed since the last time."""
+        while self.crossings:
+            crossed = self.crossings[0]
+            await self.pipeline.open_spend(
+                title=f"Budget {crossed.budget} crossed {crossed.level} ({crossed.window})",
+                severity=LEVEL_SEVERITY[crossed.level],
+                entity=Entity("budget", crossed.budget),
+                facts={
+                    "budget": crossed.budget,
+                    "window": crossed.window,
+                    "level": crossed.level,
+                    "spent": show_usd(crossed.spent, decimals=4),
+                    "limit": show_usd(crossed.limit),
+                },
+            )
+            del self.crossings[0]
+            self.lanes.wake()
+
+    def notice(self, happened: Happened) -> None:
+        """The observer that turns crossed levels into incidents."""
+        if isinstance(happened, LevelCrossed):
+            self.crossings.append(happened)
+            self.arrived.set()
+
+    async def run(self) -> None:
+        """Everything that goes on in the background, for ever."""
+        async with anyio.create_task_group() as tasks:
+            for work in (self._work, self.pipeline.work, self.lanes.run):
+                tasks.start_soon(work)
+
+    async def _work(self) -> None:
+        """Work events as they arrive. While the store is down they wait in it, and nothing is lost."""
+        while True:
+            self.arrived = anyio.Event()
+            try:
+                await self.work_events()
+            except StoreError:
+                await self.clock.sleep_ms(WORK_RETRY_MS)
+                continue
+            await self.arrived.wait()
+
+    async def finish(self, *, wait_ms: int) -> int:
+        """Work everything that waits and deliver what falls due within `wait_ms`; returns what is undelivered."""
+        until = self.clock.now() + timedelta(milliseconds=wait_ms)
+        await self.work_events()
+        await self.pipeline.drain()
+        await self.work_crossings()
+        await self.pipeline.drain()
+        return await self.lanes.drain(until=until)
+
+    # --- how it stands ---------------------------------------------------------------------------------------
+
+    async def services(self) -> Sequence[ServiceState]:
+        """Every service in use: its deliveries, its calls, and what is wrong with it."""
+        counts = await self.outbox.counts()
+        spent = {spend.service: spend for spend in await self.governor.spent()}
+        troubles = {lane.service: lane.why or "paused" for lane in self.lanes.states() if lane.paused_ms}
+        troubles |= {s.service: f"breaker {s.breaker}" for s in self.governor.services() if s.breaker != "closed"}
+        return [self._state(name, counts.get(name, {}), spent, troubles) for name in self.services_used]
+
+    def _state(
+        self, name: str, counts: Mapping[str, int], spent: Mapping[str, object], troubles: Mapping[str, str]
+    ) -> ServiceState:
+        from aegis.governor.account import Spend
+
+        spend = spent.get(name)
+        assert spend is None or isinstance(spend, Spend)
+        done = counts.get("done", 0) + (spend.calls + spend.cached if spend else 0)
+        dead = counts.get("dead", 0)
+        calm = f"{dead} not delivered" if dead else "ok" if done else "idle"
+        return ServiceState(
+            name=name,
+            state=troubles.get(name, calm),
+            done=done,
+            waiting=counts.get("ready", 0) + counts.get("leased", 0),
+            dead=dead,
+            refused=spend.refused if spend else 0,
+            cost=spend.cost if spend else 0,
+        )
+
+    async def failing(self) -> Mapping[str, str]:
+        """What keeps Aegis from working, by part; empty when it is ready. A used-up budget is no failure."""
+        try:
+            await self.lookups.setting("started_at")
+        except StoreError as error:
+            return {"store": str(error)}
+        return {}
+
+
+def _watched(chunks: Iterable[bytes], progress: Callable[[int], None]) -> Iterable[bytes]:
+    for chunk in chunks:
+        progress(len(chunk))
+        yield chunk

@@ -1,0 +1,136 @@
+"""From configuration to connectors and gates: which services are used, with which keys, at which rates.
+
+Policy: a service whose key cannot be resolved stops the start; a metered service without a key is simply not used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+from urllib.parse import urlsplit
+
+from aegis.config.settings import Config, Service, Value
+from aegis.connectors import registry
+from aegis.core.addresses import is_loopback
+from aegis.core.budgets import Amounts, Budget
+from aegis.core.calls import Priority
+from aegis.core.ports import Analyst, Clock, Enricher, Http, MetricSink, NewId, Notifier
+from aegis.core.references import Reference
+from aegis.core.secret import Secret
+from aegis.core.windows import WindowPolicy
+from aegis.governor.policies import ServicePolicy
+
+Resolve: TypeAlias = Callable[[Reference], Secret]
+
+FIELD_OF: Mapping[str, Mapping[str, str]] = {
+    "teams": {"url": "webhook"},
+    "discord": {"url": "webhook"},
+    "jira": {"url": "base_url"},
+    "splunk": {"url": "base_url"},
+    "datadog": {"key": "api_key"},
+    "virustotal": {"key": "api_key"},
+}
+"""Where the configuration's word for a value differs from the connector's."""
+
+NOTIFIERS = ("pagerduty", "slack", "teams", "discord", "jira", "datadog", "splunk", "sentry")
+CATALOGUE_FILE = "attack.json"
+VIRUSTOTAL_A_DAY = 500
+"""The public API's daily quota (docs.virustotal.com/reference/public-vs-premium-api)."""
+CRITICAL_SHARE = 10
+"""Percent of that quota kept for CRITICAL incidents: fifty look-ups."""
+FINDING_MS = 24 * 3_600_000
+"""A reputation is looked up once a day."""
+ANALYSIS_MS = 300_000
+"""An analysis may be used again for five minutes, as the first specification has it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The connectors in use, by role."""
+
+    notifiers: tuple[Notifier, ...]
+    sinks: tuple[MetricSink, ...]
+    enrichers: tuple[Enricher, ...]
+    analyst: Analyst | None
+
+
+def build_parts(config: Config, *, home: Path, http: Http, clock: Clock, new_id: NewId, resolve: Resolve) -> Parts:
+    """Every connector that the configuration names. Raises `ConfigError` for a value or secret that cannot be used."""
+
+    def make(name: str, values: Mapping[str, Any]) -> Any:
+        return registry.build(name, values, http, clock=clock, new_id=new_id)
+
+    used = {name: _values(name, values, resolve) for name, values in config.connectors.items() if name in NOTIFIERS}
+    made = {name: make(name, values) for name, values in used.items()}
+    enrichers = [make("attack", {"catalogue": str(home / CATALOGUE_FILE)})]
+    virustotal = config.services.get("virustotal")
+    if virustotal is not None and virustotal.key is not None:
+        enrichers.append(make("virustotal", _service_values(virustotal, resolve)))
+    anthropic = config.services.get("anthropic")
+    analyst = None
+    if anthropic is not None and anthropic.key is not None:
+        analyst = make("anthropic", _service_values(anthropic, resolve))
+    return Parts(
+        notifiers=tuple(made[name] for name in NOTIFIERS if name in made),
+        sinks=tuple(made[name] for name in ("datadog",) if name in made),
+        enrichers=tuple(enrichers),
+        analyst=analyst,
+    )
+
+
+def _values(name: str, values: Mapping[str, Value], resolve: Resolve) -> dict[str, Any]:
+    """A connector's values under the connector's own names, secrets resolved, empty ones left to its defaults."""
+    known = {field.name for field in registry.fields(name)}
+    renamed = {FIELD_OF.get(name, {}).get(key, key): value for key, value in values.items() if value not in ("", None)}
+    if name == "datadog" and "base_url" not in renamed and "site" in renamed:
+        renamed["base_url"] = f"https://api.{renamed['site']}"
+    return {
+        key: resolve(value) if isinstance(value, Reference) else value for key, value in renamed.items() if key in known
+    }
+
+
+def _service_values(service: Service, resolve: Resolve) -> dict[str, Any]:
+    assert service.key is not None
+    key = FIELD_OF.get(service.name, {}).get("key", "key")
+    values: dict[str, Any] = {key: resolve(service.key)}
+    return values | ({"base_url": service.base_url} if service.base_url else {})
+
+
+def policies(config: Config) -> Mapping[str, ServicePolicy]:
+    """The gates of each service. ATT&CK is a table in memory: caching it would only cost."""
+    found: dict[str, ServicePolicy] = {"attack": ServicePolicy(cache_ms=0)}
+    for name, service in config.services.items():
+        rates = (service.rate,) if service.rate else ()
+        keep_ms = FINDING_MS if name == "virustotal" else ANALYSIS_MS
+        found[name] = ServicePolicy(rates=rates, breaker=service.breaker, cache_ms=keep_ms)
+    return found
+
+
+def quotas(config: Config) -> tuple[Budget, ...]:
+    """VirusTotal's daily quota as a budget on `requests`, counted durably, unless a budget says something else."""
+    scope = {"service": "virustotal"}
+    if any(budget.scope == scope and budget.unit == "requests" for budget in config.budgets):
+        return ()
+    amounts = Amounts(window=WindowPolicy(kind="day"), emergency=VIRUSTOTAL_A_DAY)
+    share = {Priority.CRITICAL: CRITICAL_SHARE}
+    return (Budget(name="virustotal", windows=(amounts,), scope=scope, unit="requests", reserve=share),)
+
+
+def private_hosts(config: Config) -> frozenset[str]:
+    """Hosts that the configuration itself names and that may stand on private addresses: a team's own Splunk, Jira or
+    Sentry, a model server. Loopback needs no leave; webhook addresses are secrets and never private.
+    """
+    named = [str(values.get("url") or "") for name, values in config.connectors.items() if name in ("jira", "splunk")]
+    named += [service.base_url for service in config.services.values()]
+    hosts = {urlsplit(address).hostname or "" for address in named}
+    return frozenset(host for host in hosts if host and not is_loopback(host))
+
+
+def used_names(parts: Parts) -> tuple[str, ...]:
+    """The services that this Aegis uses, in the order in which people are shown them."""
+    names = [notifier.name for notifier in parts.notifiers]
+    names += [enricher.name for enricher in parts.enrichers]
+    names += [parts.analyst.name] if parts.analyst else []
+    return tuple(dict.fromkeys(names))

@@ -1,0 +1,104 @@
+"""Aegis' own API under `/api`: events in; incidents, budgets, services and the live feed out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Header, Query, Request, Response
+from starlette.responses import StreamingResponse
+
+from aegis.app import App
+from aegis.core.errors import BadInput
+from aegis.web import views
+from aegis.web.feed import Feed
+from aegis.web.problems import problem
+
+BODY_BYTES_MAX = 8 * 1024 * 1024
+"""One request's events: thousands of ordinary records, and little enough to hold in memory."""
+LISTED_MAX = 500
+"""Incidents in one answer."""
+
+
+def router(app: App, feed: Feed) -> APIRouter:
+    """The routes, bound to one running Aegis."""
+    routes = APIRouter(prefix="/api")
+
+    @routes.post("/events", status_code=202)
+    async def take_events(
+        request: Request,
+        source: Annotated[str, Query(max_length=64)] = "http",
+        idempotency_key: Annotated[str, Header(max_length=255)] = "",
+    ) -> Response:
+        """Take one event or many (a JSON object, an array, or JSON lines). Stored before this answers."""
+        body = await _body(request)
+        taken = await app.take(body, source=source, idempotency_key=idempotency_key)
+        return _json(views.taken(taken), status=202)
+
+    @routes.get("/incidents")
+    async def incidents(limit: Annotated[int, Query(ge=1, le=LISTED_MAX)] = 100) -> Response:
+        """The newest incidents, newest first."""
+        found = await app.incidents.recent(limit)
+        return _json({"schema": "aegis.incidents/1", "incidents": [views.incident_row(i) for i in found]})
+
+    @routes.get("/incidents/{incident_id}")
+    async def incident(incident_id: str) -> Response:
+        """One incident, whole."""
+        found = await app.incidents.get(incident_id)
+        if found is None:
+            return problem(404, "no_such_incident", f"There is no incident {incident_id[:64]!r}")
+        return _json(views.incident_document(found))
+
+    @routes.post("/incidents/{incident_id}/{change}")
+    async def change_incident(incident_id: str, change: str) -> Response:
+        """Acknowledge, resolve or reopen an incident."""
+        verbs = {
+            "acknowledge": app.pipeline.acknowledge,
+            "resolve": app.pipeline.resolve,
+            "reopen": app.pipeline.reopen,
+        }
+        if change not in verbs:
+            return problem(404, "no_such_change", f"An incident can be {', '.join(verbs)}d or -ed, not {change[:32]!r}")
+        if await app.incidents.get(incident_id) is None:
+            return problem(404, "no_such_incident", f"There is no incident {incident_id[:64]!r}")
+        changed = await verbs[change](incident_id, by="api")
+        return _json(views.incident_document(changed))
+
+    @routes.get("/budgets")
+    async def budgets() -> Response:
+        """Every budget line: limit, settled, held, free, levels crossed, when it resets."""
+        lines = await app.governor.balances()
+        return _json({"schema": "aegis.budgets/1", "budgets": [views.balance_row(line) for line in lines]})
+
+    @routes.get("/services")
+    async def services() -> Response:
+        """Every service: state, deliveries, calls, refusals and cost."""
+        return _json({"schema": "aegis.services/1", "services": [views.service_row(s) for s in await app.services()]})
+
+    @routes.get("/feed")
+    async def live() -> Response:
+        """What happens, as server-sent events."""
+        if feed.full:
+            return problem(429, "too_many_readers", "Too many pages are open; close one and try again")
+        headers = {"X-Accel-Buffering": "no"}
+        return StreamingResponse(feed.read(), media_type="text/event-stream", headers=headers)
+
+    return routes
+
+
+async def _body(request: Request) -> bytes:
+    """The whole body, refused by name when it is larger than `BODY_BYTES_MAX`."""
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > BODY_BYTES_MAX:
+            most = BODY_BYTES_MAX // (1024 * 1024)
+            raise BadInput(f"The body is larger than {most} MiB; send it in parts", code="too_large")
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _json(document: Mapping[str, Any], *, status: int = 200) -> Response:
+    return Response(orjson.dumps(document), status, media_type="application/json")
