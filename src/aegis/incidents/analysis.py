@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from aegis.core.calls import Call, Priority, Usage
-from aegis.core.errors import Refused, ServiceError
+from aegis.core.errors import BadInput, Refused, ServiceError, StoreError
 from aegis.core.incidents import Analysis, AnalysisSource, Incident, Severity, TimelineEntry
 from aegis.core.money import Nanos
 from aegis.core.plaintext import one_line
@@ -88,7 +88,11 @@ class Analysing:
         except Refused as refused:
             why = _WHY_REFUSED.get(refused.gate, f"refused by {refused.gate}")
             return self._offline(incident, why, f"{self._analyst.name} not asked: {one_line(str(refused))}")
-        except ServiceError as error:
+        except StoreError as error:
+            return self._offline(
+                incident, "the ledger cannot answer", f"{self._analyst.name} not asked: {one_line(str(error))}"
+            )
+        except (ServiceError, BadInput) as error:  # BadInput: a usage that cannot be true
             return self._offline(incident, "the model service failed", one_line(str(error)))
 
     async def _ask(self, analyst: Analyst, incident: Incident, models: tuple[str, ...]) -> Analysed:

@@ -89,6 +89,7 @@ def read_answer(
     """
     _check_marks(text, marks)
     row = strict_object(text)
+    _check_marks(json.dumps(row, ensure_ascii=False), marks)  # once more without JSON's own escapes
     own = set(row)
     wanted = set(cast("list[str]", SCHEMA["required"]))
     if own != wanted:

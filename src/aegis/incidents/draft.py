@@ -14,6 +14,7 @@ from typing import Literal, TypeVar
 from aegis.core.incidents import Detection, Incident, Severity, Status, TimelineEntry
 from aegis.core.notifications import Change
 from aegis.core.plaintext import fit, one_line
+from aegis.incidents.names import short_name
 from aegis.incidents.timeline import bounded
 
 SPEND: Literal["spend"] = "spend"
@@ -43,7 +44,6 @@ _ABOUT = {
     "user": "by",
     "account": "by",
     "email": "by",
-    "key": "with key",
     "domain": "to",
     "url": "at",
     "file_hash": "in file",
@@ -56,9 +56,11 @@ _ABOUT = {
 def titled(detection: Detection) -> str:
     """The title of an incident: what, and who or what it is about, on one line."""
     what = one_line(detection.title) or detection.rule_id
-    who = fit(one_line(detection.entity.value), 60)
+    who = short_name(detection.entity.value, 60)
     if not who or who.lower() in what.lower():
         return fit(what, TITLE_CHARS)
+    if detection.entity.kind not in _ABOUT:
+        return fit(f"{fit(what, 96)} ({who})", TITLE_CHARS)
     return fit(f"{fit(what, 96)} {_ABOUT[detection.entity.kind]} {who}", TITLE_CHARS)
 
 

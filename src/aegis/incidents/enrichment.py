@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from aegis.core.calls import Call, Priority
-from aegis.core.errors import Billed, Refused, ServiceError
+from aegis.core.errors import BadInput, Billed, Refused, ServiceError, StoreError
 from aegis.core.incidents import Finding, Incident, Observable, ObservableKind, Severity, TimelineEntry, Verdict
 from aegis.core.money import Nanos
 from aegis.core.plaintext import one_line
@@ -79,15 +79,15 @@ class Enrichment:
         for number, observable in enumerate(asked):
             try:
                 finding, charged = await self._look_up(enricher, incident, observable)
-            except Refused as refused:
+            except (Refused, StoreError) as refused:
                 text = f"{enricher.name} not asked about {_these(asked[number:])}: {one_line(str(refused))}"
                 entries.append(self._entry("refused", text, enricher.name))
                 break
-            except ServiceError as error:
+            except (ServiceError, BadInput) as error:  # BadInput: a usage that cannot be true
                 text = f"{enricher.name} could not say anything about {observable.value}: {one_line(str(error))}"
                 entries.append(self._entry("failed", text, enricher.name))
-                if error.retryable:
-                    break
+                if isinstance(error, ServiceError) and error.retryable:
+                    break  # the service is unwell: the rest would fail as well
                 continue
             findings.append(finding)
             cost += charged

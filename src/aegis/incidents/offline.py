@@ -6,6 +6,7 @@ what the record does not hold is not said.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Literal
@@ -21,13 +22,17 @@ from aegis.core.incidents import (
     Verdict,
 )
 from aegis.core.plaintext import fit, one_line
-from aegis.incidents.playbook import ACCOUNT_TACTICS, TECHNIQUE_STEPS, Play, contain, play_of
+from aegis.incidents.names import short_name
+from aegis.incidents.playbook import ACCOUNT_TACTICS, TECHNIQUE_STEPS, WHEN_NOTHING_ELSE, Play, contain, play_of
 
 ACTIONS_MAX = 6
 """More first steps than six are not first steps."""
 NAMED_MAX = 3
 """Things of one kind named in a sentence; the rest is counted."""
 IOCS_MAX = 20
+HINT_CHARS = 280
+HASH_SHOWN = 12
+"""Characters of a file hash that people compare; the whole one stands among the observables."""
 IOC_KINDS: frozenset[ObservableKind] = frozenset({"ip", "domain", "url", "file_hash"})
 
 _PLATFORM_FIELDS: Mapping[str, frozenset[str]] = {
@@ -78,7 +83,7 @@ def _summary(incident: Incident) -> str:
         sentences.append(f"Involved: {involved}.")
     if others:
         sentences.append(f"Seen with it: {_listed(others, NAMED_MAX)}.")
-    if len(plays := _plays(incident)) > 1:
+    if len(incident.rules) > 1 and len(plays := _plays(incident)) > 1:
         sentences.append(f"Taken together this looks like {_joined([play.words for play in plays])}.")
     if bad := _worst_findings(incident.findings):
         sentences.append(bad)
@@ -108,6 +113,8 @@ def _involved(incident: Incident) -> str:
         values = [observable.value for observable in incident.observables if observable.kind == kind]
         if incident.entity.kind == kind:
             values = [incident.entity.value, *(value for value in values if value != incident.entity.value)]
+        if kind == "file_hash":
+            values = [f"{value[:HASH_SHOWN]}…" for value in values]
         if values:
             parts.append(f"{one if len(values) == 1 else many} {_listed(values, NAMED_MAX)}")
     return "; ".join(parts)
@@ -136,10 +143,10 @@ def _said(finding: Finding) -> str:
 
 
 def _impact(incident: Incident) -> str:
-    plays = _plays(incident)
+    plays, platform = _plays(incident), platform_of(incident)
     if not plays:
         return "What this means depends on whether it was meant: ask the owner of what is named above."
-    return " ".join(play.impact for play in reversed(plays[-2:]))
+    return " ".join(play.impact_on.get(platform, play.impact) for play in reversed(plays[-2:]))
 
 
 def _actions(incident: Incident) -> tuple[str, ...]:
@@ -152,37 +159,44 @@ def _actions(incident: Incident) -> tuple[str, ...]:
         steps.append(contain(platform)[0])
     for play in reversed(plays):
         steps.extend(play.steps.get(platform) or play.steps.get("", ()))
-    steps[2:2] = _technique_steps(incident.techniques)[:2]
+    steps[2:2] = _technique_steps(incident)[:2]
     steps.extend(contain(platform) if incident.severity >= Severity.MEDIUM else contain(platform)[1:])
-    filled = dict.fromkeys(text for step in steps if (text := _fill(step, incident)))
-    return tuple(filled)[:ACTIONS_MAX]
+    steps.extend(WHEN_NOTHING_ELSE)
+    filled = tuple(dict.fromkeys(text for step in steps if (text := _fill(step, incident))))
+    hint = _hint(incident.findings)
+    return (*filled[: ACTIONS_MAX - 1], hint) if hint else filled[:ACTIONS_MAX]
+
+
+def _hint(findings: Iterable[Finding]) -> str:
+    """What the ATT&CK catalogue says about looking further, if the catalogue was there."""
+    for finding in findings:
+        if finding.observable.kind == "technique":
+            for label in ("hunting", "detection"):
+                if advice := one_line(finding.facts.get(label, "")).partition(" | ")[0]:
+                    return fit(f"To look further ({finding.observable.value}): {advice}", HINT_CHARS)
+    return ""
 
 
 def _normal(tactic: str) -> str:
     return tactic.lower().replace("_", "-").replace(" ", "-")
 
 
-def _technique_steps(techniques: Iterable[str]) -> list[str]:
-    found = (TECHNIQUE_STEPS.get(one) or TECHNIQUE_STEPS.get(one.partition(".")[0]) for one in techniques)
-    return list(dict.fromkeys(step for step in found if step))
+def _technique_steps(incident: Incident) -> list[str]:
+    inside = any(_normal(tactic) == "initial-access" for tactic in incident.tactics)
+    known = (one if one in TECHNIQUE_STEPS else one.partition(".")[0] for one in incident.techniques)
+    found = (TECHNIQUE_STEPS[one] for one in known if one in TECHNIQUE_STEPS and not (inside and one == "T1110"))
+    return list(dict.fromkeys(found))  # guessed passwords: once somebody is in, nobody need check whether
 
 
 def _fill(step: str, incident: Incident) -> str:
-    """The step with names filled in; "" when it needs an address that the incident does not have."""
-    ips, hosts = _values(incident, "ip"), _values(incident, "host")
-    if "{ip}" in step and not ips:
-        return ""
-    who = _values(incident, "user") or _values(incident, "account") or _values(incident, "email")
+    """The step with names filled in; "" when the incident does not have what the step is about."""
     keys = _values(incident, "key")
-    names = {
-        "{who}": _listed(who, 2) or (f"key {_listed(keys, 2)}" if keys else "the account"),
-        "{host}": _listed(hosts, 2) or "the machine",
-        "{ip}": _listed(ips, 2),
-        "{key}": f"key {_listed(keys, 2)}" if keys else "the key",
-    }
-    for mark, name in names.items():
-        step = step.replace(mark, name)
-    return step
+    who = _values(incident, "user") or _values(incident, "account") or _values(incident, "email") or keys
+    named = {"{who}": who, "{host}": _values(incident, "host"), "{ip}": _values(incident, "ip"), "{key}": keys}
+    parts = re.split(r"(\{(?:who|host|ip|key)\})", step)  # one pass: a value is never read as a mark
+    if any(part in named and not named[part] for part in parts):
+        return ""
+    return "".join(_listed(named[part], 2) if part in named else part for part in parts)
 
 
 def _values(incident: Incident, kind: ObservableKind) -> list[str]:
@@ -216,7 +230,7 @@ def _listed(values: list[str], most: int) -> str:
 
 
 def _short(value: str) -> str:
-    return fit(one_line(value), 80)
+    return short_name(value, 80)
 
 
 # --- spend -----------------------------------------------------------------------------------------------------

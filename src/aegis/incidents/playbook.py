@@ -14,13 +14,15 @@ from dataclasses import dataclass, field
 class Play:
     """One tactic: where it stands in an attack, how it reads in a sentence, what it means, what to do first.
 
-    `steps` are by platform (aws, windows, linux, web, models); "" is for all others.
+    `steps` and `impact_on` are by platform (aws, windows, linux, web, models); "" is for all others. A step whose
+    names the incident does not have is left out.
     """
 
     order: int
     words: str
     impact: str
     steps: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    impact_on: Mapping[str, str] = field(default_factory=dict)
 
 
 _CONTAIN = {
@@ -54,7 +56,7 @@ PLAYS: Mapping[str, Play] = {
         1,
         "looking for a way in",
         "Somebody is looking for weak points; nothing says yet that anything was entered.",
-        {"": (_BLOCK, "Check whether any of the requests was answered with success, and what it showed.")},
+        {"": ("Check whether any of the requests was answered with success, and what it showed.", _BLOCK)},
     ),
     "resource-development": Play(
         2,
@@ -125,14 +127,17 @@ PLAYS: Mapping[str, Play] = {
     ),
     "credential-access": Play(
         8,
-        "stealing or guessing passwords",
+        "stealing or guessing credentials",
         "Passwords, keys or tickets may be in other hands and be used from elsewhere.",
         {
             "": (
-                "Check whether one of the attempts from {ip} succeeded; if so, treat that account as taken over.",
+                "Change the passwords, keys and tickets of {who} that were within reach.",
+                "Look for logins of {who} from new places since the first detection.",
                 _BLOCK,
-            )
+            ),
+            "models": (_BLOCK,),
         },
+        {"models": "The key may be in other hands: what it can reach and spend is no longer yours to decide."},
     ),
     "discovery": Play(
         9,
@@ -184,17 +189,25 @@ PLAYS: Mapping[str, Play] = {
         "Something is being destroyed, encrypted, changed or used up; every minute costs.",
         {
             "models": (
-                "Set a hard budget of zero on {key} until its owner has been reached.",
+                "Set the budget of {key} to zero until its owner has been reached.",
                 "Check whether prompts or answers under {key} held data of yours.",
             ),
             "": (_ISOLATE, "Protect the backups first: take them out of reach of {who}."),
         },
+        {"models": "Somebody spends your money through the key; every minute costs."},
     ),
 }
 """By tactic, in the order of an attack."""
 
 ALIASES = {"stealth": "defense-evasion", "defense-impairment": "defense-evasion", "impair-defenses": "defense-evasion"}
 """Names that newer ATT&CK releases or rule packs use for the same thing."""
+
+WHEN_NOTHING_ELSE = (
+    "See who was logged in on {host} and what ran there around that time.",
+    "Find out whom {ip} belongs to, and what else it asked for.",
+    "Read the events behind this incident, and ask whoever runs the system whether it was meant.",
+)
+"""What can always be done."""
 
 ACCOUNT_TACTICS = frozenset(
     {"initial-access", "persistence", "privilege-escalation", "credential-access", "exfiltration"}
