@@ -1,6 +1,6 @@
 """The public test kit: a clock that stands still, ids that repeat, stores in memory, services that follow a script."""
 
-from aegis.testing.clock import START, FakeClock, FixedIds
+from aegis.testing.clock import START, FakeClock, FixedIds, settle
 from aegis.testing.services import FakeNotifier, FakeSink, Recorder, ScriptedHttp
 from aegis.testing.stores import MemoryEvents, MemoryIncidents, MemoryOutbox, MemoryStore
 
@@ -16,4 +16,5 @@ __all__ = [
     "MemoryStore",
     "Recorder",
     "ScriptedHttp",
+    "settle",
 ]

@@ -1,0 +1,223 @@
+"""The runner of the outbox: every service has its own lane, and no lane waits for another.
+
+Policy: claim, send, record, at least once. A delivery whose sender dies is given back by its lease; a failure that may
+pass is tried again for a day, then kept as a dead letter; what a service refuses for good is a dead letter at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+import anyio
+from anyio.abc import TaskGroup
+
+from aegis.core.errors import Billed, ServiceError, StoreError
+from aegis.core.incidents import Incident
+from aegis.core.notifications import Delivery, Receipt
+from aegis.core.ports import Clock, Incidents, Notifier, Outbox, Work
+from aegis.core.telemetry import DeliveryEnded, Observer
+from aegis.incidents.lane import DEFAULT_RULE, GIVE_UP_AFTER, MS, RULES, Lane, LaneRule, Pick, backoff_ms, either
+
+LEASE_MS = 60_000
+"""After a crash a delivery is sent again within a minute."""
+ATTEMPT_MS = 45_000
+"""Longer than three requests at the transport's own limit of 13 s, shorter than the lease: no two send at once."""
+POLL_MS = 5_000
+"""How often a lane is looked at without news: another process may have put something in."""
+STORE_RETRY_MS = 1_000
+"""How long to leave a failing store alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneState:
+    """How a lane stands, for those who look: `paused_ms` is 0 while the service is used as usual."""
+
+    service: str
+    sending: int
+    paused_ms: int
+    why: str
+
+
+class Lanes:
+    """One lane for each notifier. `run` works for ever; `drain` until nothing more is due."""
+
+    def __init__(
+        self,
+        *,
+        outbox: Outbox,
+        notifiers: Iterable[Notifier],
+        clock: Clock,
+        pick: Pick,
+        observe: Observer,
+        rules: Mapping[str, LaneRule] | None = None,
+    ) -> None:
+        """`rules` replaces the shipped rule of a service; `pick` gives random whole numbers."""
+        known = {**RULES, **(rules or {})}
+        self._outbox, self._clock, self._pick, self._observe = outbox, clock, pick, observe
+        self._lanes = {one.name: Lane(one, known.get(one.name, DEFAULT_RULE)) for one in notifiers}
+
+    def wake(self, services: Iterable[str] | None = None) -> None:
+        """There is something new in these lanes (in all of them, when none is named)."""
+        for service in self._lanes if services is None else services:
+            if service in self._lanes:
+                self._lanes[service].bell.ring()
+
+    def states(self) -> Sequence[LaneState]:
+        """How each lane stands now."""
+        now_ns = self._clock.monotonic_ns()
+        return [
+            LaneState(
+                service=lane.service,
+                sending=lane.sending,
+                paused_ms=lane.paused_ms(now_ns),
+                why=lane.breaker.why,
+            )
+            for lane in self._lanes.values()
+        ]
+
+    async def run(self) -> None:
+        """Deliver for ever. While the store is down nothing is lost: the lanes ask it again."""
+        await self._serve_all(None)
+
+    async def drain(self, *, until: datetime) -> int:
+        """Deliver until nothing more falls due before `until` on the clock; returns how many are still undelivered.
+
+        Pass the current time to send only what is due now, once. Raises `StoreError` when the store cannot count.
+        """
+        await self._serve_all(until)
+        return await self._outbox.undelivered()
+
+    async def _serve_all(self, until: datetime | None) -> None:
+        async with anyio.create_task_group() as lanes:
+            for lane in self._lanes.values():
+                lanes.start_soon(self._serve, lane, until)
+
+    async def _serve(self, lane: Lane, until: datetime | None) -> None:
+        async with anyio.create_task_group() as sends:
+            while True:
+                wait_ms = await self._look(lane, sends)
+                if until is not None and not lane.sending and self._is_beyond(until, wait_ms):
+                    return
+                if wait_ms != 0:
+                    await lane.bell.wait(self._clock, min(wait_ms or POLL_MS, POLL_MS))
+
+    def _is_beyond(self, until: datetime, wait_ms: int | None) -> bool:
+        return wait_ms is None or self._clock.now() + timedelta(milliseconds=wait_ms) > until
+
+    async def _look(self, lane: Lane, sends: TaskGroup) -> int | None:
+        """Send what may go now. Returns after how many milliseconds to look again: 0 at once, None when nothing waits
+        (news ring the bell).
+        """
+        limit, wait_ms = lane.room(self._clock.monotonic_ns())
+        if not limit:
+            return wait_ms or POLL_MS
+        try:
+            claimed = await self._outbox.claim(lane.service, limit=limit, now=self._clock.now(), lease_ms=LEASE_MS)
+            lane.sends(len(claimed), self._clock.monotonic_ns())
+            for delivery in claimed:
+                sends.start_soon(self._attempt, lane, delivery)
+            if claimed:
+                return 0
+            due = await self._outbox.next_due(lane.service)
+        except StoreError:
+            lane.breaker.unused()
+            return STORE_RETRY_MS
+        if due is None:
+            return None
+        # What is due and was not given waits for an older message of its incident, whose end rings the bell.
+        now = self._clock.now()
+        return POLL_MS if due <= now else max(1, (due - now) // timedelta(milliseconds=1))
+
+    # --- one attempt -----------------------------------------------------------------------------------------
+
+    async def _attempt(self, lane: Lane, delivery: Delivery) -> None:
+        """Send one delivery and record how it ended. When the store cannot record it, its lease gives it back."""
+        began_ns = self._clock.monotonic_ns()
+        try:
+            receipt, error = await self._send(lane, delivery)
+            now_ns = self._clock.monotonic_ns()
+            lane.learn(error, now_ns)
+            took_ms = (now_ns - began_ns) // MS
+            if error is None:
+                await self._done(delivery, receipt, took_ms)
+            else:
+                await self._failed(lane, delivery, error, took_ms)
+        except StoreError:
+            return
+        finally:
+            lane.sending -= 1
+            lane.bell.ring()
+
+    async def _send(self, lane: Lane, delivery: Delivery) -> tuple[Receipt, ServiceError | None]:
+        """The receipt, or the error that it ended with."""
+        ended: list[Receipt | ServiceError] = []
+
+        async def notify() -> None:
+            try:
+                ended.append(await lane.notifier.notify(delivery.notification, remote_id=delivery.remote_id))
+            except ServiceError as error:
+                ended.append(error)
+            except Exception as error:  # noqa: BLE001 - the supervisor: one bad delivery must not stop a lane
+                name = type(error).__name__
+                message = f"the connector failed ({name})"
+                ended.append(ServiceError(lane.service, message, retryable=True, billed=Billed.UNKNOWN))
+
+        if not await either(notify, self._clock, ATTEMPT_MS):
+            message = f"no end within {ATTEMPT_MS // 1_000} s"
+            ended.append(ServiceError(lane.service, message, retryable=True, billed=Billed.UNKNOWN))
+        match ended[0]:
+            case Receipt() as receipt:
+                return receipt, None
+            case error:
+                return Receipt(), error
+
+    async def _done(self, delivery: Delivery, receipt: Receipt, took_ms: int) -> None:
+        now = self._clock.now()
+        await self._outbox.done(delivery, receipt, now=now)
+        self._tell(delivery, "done", receipt.note, took_ms)
+
+    async def _failed(self, lane: Lane, delivery: Delivery, error: ServiceError, took_ms: int) -> None:
+        now, message = self._clock.now(), str(error)
+        if not error.retryable or now - delivery.created_at >= GIVE_UP_AFTER:
+            await self._outbox.bury(delivery, error=message, now=now)
+            self._tell(delivery, "dead", message, took_ms)
+            return
+        wait_ms = backoff_ms(delivery.attempts, self._pick, least_ms=lane.rule.retry_min_ms)
+        due_at = now + timedelta(milliseconds=max(wait_ms, error.retry_after_ms or 0))
+        await self._outbox.retry(delivery, due_at=due_at, error=message)
+        self._tell(delivery, "retry", message, took_ms)
+
+    def _tell(self, delivery: Delivery, outcome: Literal["done", "retry", "dead"], message: str, took_ms: int) -> None:
+        self._observe(
+            DeliveryEnded(
+                at=self._clock.now(),
+                service=delivery.service,
+                incident_id=delivery.incident_id,
+                outcome=outcome,
+                message=message,
+                took_ms=took_ms,
+            )
+        )
+
+
+class WakingIncidents:
+    """The port `Incidents` around another one: lanes hear of new deliveries as soon as they are committed."""
+
+    def __init__(self, incidents: Incidents, lanes: Lanes) -> None:
+        self._incidents, self._lanes = incidents, lanes
+
+    async def commit(self, work: Work) -> None:
+        await self._incidents.commit(work)
+        self._lanes.wake({delivery.service for delivery in work.deliveries})
+
+    async def unresolved(self) -> Sequence[Incident]:
+        return await self._incidents.unresolved()
+
+    async def get(self, incident_id: str) -> Incident | None:
+        return await self._incidents.get(incident_id)
+
+    async def recent(self, limit: int) -> Sequence[Incident]:
+        return await self._incidents.recent(limit)

@@ -1,0 +1,137 @@
+"""What happens, counted into metric batches: one push every quarter of a minute instead of one request a number.
+
+Policy: names and tags are a fixed vocabulary (every combination of tags is billed as a metric of its own); a batch that
+failed is counted into the next one, so an outage loses the moment of a number and never the number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Literal, TypeAlias
+
+from aegis.core.errors import ServiceError
+from aegis.core.notifications import MetricPoint
+from aegis.core.ports import Clock, MetricSink
+from aegis.core.telemetry import (
+    CallEnded,
+    DeliveryEnded,
+    DetectionMade,
+    EventsTaken,
+    Happened,
+    IncidentChanged,
+    LevelCrossed,
+    Observer,
+    ServiceAnswered,
+)
+
+PUSH_MS = 15_000
+"""One submission every 15 seconds is what metric services expect (docs.datadoghq.com/developers/dogstatsd)."""
+SERIES_MAX = 1_000
+"""Different series in one batch: one request of any service. What is new beyond that is counted as `overflow`."""
+PAUSE_MAX_MS = 5 * 60_000
+"""The longest pause after failures: metrics older than an hour are refused, so an outage must be noticed to be over."""
+
+_Series: TypeAlias = tuple[str, Literal["count", "gauge"], tuple[tuple[str, str], ...]]
+
+
+class MetricBatches:
+    """An observer that counts, and the tick that pushes. One for each sink."""
+
+    def __init__(self, sink: MetricSink, *, observe: Observer | None = None) -> None:
+        """`observe` hears how each push ended, as a delivery without an incident."""
+        self._sink, self._observe = sink, observe
+        self._values: dict[_Series, int] = {}
+        self._failures = 0
+        self._not_before: datetime | None = None
+
+    def __call__(self, happened: Happened) -> None:
+        for name, more, tags in _counted(happened):
+            self._add((name, "count", tuple(sorted(tags.items()))), more)
+        if isinstance(happened, LevelCrossed):
+            tags = {"budget": happened.budget, "window": happened.window}
+            self._set("aegis.budget_spent", happened.spent, tags)
+            self._set("aegis.budget_limit", happened.limit, tags)
+
+    def _add(self, series: _Series, more: int) -> None:
+        if series not in self._values and len(self._values) >= SERIES_MAX - 1:
+            series = ("aegis.metrics_overflow", "count", ())
+        self._values[series] = self._values.get(series, 0) + more
+
+    def _set(self, name: str, value: int, tags: dict[str, str]) -> None:
+        series: _Series = (name, "gauge", tuple(sorted(tags.items())))
+        if series in self._values or len(self._values) < SERIES_MAX - 1:
+            self._values[series] = value
+
+    async def run(self, clock: Clock) -> None:
+        """Push every `PUSH_MS`, for ever."""
+        while True:
+            await clock.sleep_ms(PUSH_MS)
+            await self.tick(clock.now())
+
+    async def tick(self, now: datetime) -> bool:
+        """Push what was counted. False when there was nothing, the sink refused it, or is left alone for a while."""
+        if not self._values or (self._not_before is not None and now < self._not_before):
+            return False
+        taken, self._values = self._values, {}
+        points = [
+            MetricPoint(name=name, kind=kind, value=value, at=now, tags=dict(tags))
+            for (name, kind, tags), value in taken.items()
+        ]
+        pushed = False
+        try:
+            await self._sink.push(points)
+            pushed = True
+        except ServiceError as error:
+            self._leave_alone(error, now)
+            return False
+        finally:
+            if not pushed:  # also when the push was cancelled: the numbers go with the next one
+                self._put_back(taken)
+        self._failures, self._not_before = 0, None
+        self._tell("done", f"{len(points)} series", now)
+        return True
+
+    def _put_back(self, taken: dict[_Series, int]) -> None:
+        newer, self._values = self._values, taken
+        for series, value in newer.items():
+            if series[1] == "count":
+                self._add(series, value)
+            else:
+                self._set(series[0], value, dict(series[2]))
+
+    def _leave_alone(self, error: ServiceError, now: datetime) -> None:
+        self._failures += 1
+        pause_ms = min(PAUSE_MAX_MS, PUSH_MS << min(self._failures - 1, 10))
+        self._not_before = now + timedelta(milliseconds=max(pause_ms, error.retry_after_ms or 0))
+        self._tell("retry", str(error), now)
+
+    def _tell(self, outcome: Literal["done", "retry"], message: str, now: datetime) -> None:
+        if self._observe is not None:
+            name = self._sink.name
+            self._observe(DeliveryEnded(at=now, service=name, incident_id="", outcome=outcome, message=message))
+
+
+def _counted(happened: Happened) -> Iterator[tuple[str, int, dict[str, str]]]:
+    """What a record adds to which series."""
+    match happened:
+        case EventsTaken():
+            yield "aegis.events_total", happened.taken, {}
+            if happened.rejected:
+                yield "aegis.events_rejected_total", happened.rejected, {}
+        case DetectionMade():
+            yield "aegis.detections_total", 1, {"severity": happened.detection.severity.name}
+        case IncidentChanged():
+            tags = {"severity": happened.incident.severity.name, "change": happened.change}
+            yield "aegis.incidents_total", 1, tags
+        case CallEnded():
+            yield "aegis.calls_total", 1, {"service": happened.service, "outcome": happened.outcome}
+            if happened.cost:
+                yield "aegis.spend_nanos", happened.cost, {"service": happened.service}
+        case LevelCrossed():
+            yield "aegis.levels_crossed_total", 1, {"budget": happened.budget, "level": happened.level}
+        case DeliveryEnded() if happened.incident_id:
+            yield "aegis.deliveries_total", 1, {"service": happened.service, "outcome": happened.outcome}
+        case ServiceAnswered():
+            tags = {"service": happened.service, "class": f"{happened.status // 100}xx"}
+            yield "aegis.requests_total", 1, tags
