@@ -1,0 +1,139 @@
+"""All atoms of one field asked of a value at once: the value goes in, the set of atoms that hold comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import Any
+
+from aegis.sigma.atoms import Atom, Kind
+from aegis.sigma.literals import Literals
+from aegis.sigma.regexes import Regex, compile_regex
+from aegis.sigma.values import MISSING, elements, fold, leaf_texts, number_fits, text_of
+
+_STRINGS = frozenset((Kind.EQ, Kind.STARTS, Kind.ENDS, Kind.CONTAINS, Kind.WILD))
+
+
+class FieldMatcher:
+    """The atoms of one field, compiled. `missing` and `null` are the atoms that hold where there is no text."""
+
+    __slots__ = (
+        "_blank",
+        "_cased",
+        "_folded",
+        "_gates",
+        "_networks",
+        "_numbers",
+        "_present",
+        "_regexes",
+        "missing",
+        "null",
+    )
+
+    def __init__(self, atoms: Sequence[tuple[int, Atom]], *, empty_is_null: bool = False) -> None:
+        def of(kind: Kind) -> frozenset[int]:
+            return frozenset(number for number, atom in atoms if atom.kind is kind)
+
+        self.missing = of(Kind.NULL)
+        self.null = of(Kind.NULL) | of(Kind.EXISTS)
+        self._present = of(Kind.ANY) | of(Kind.EXISTS)
+        self._blank = self.missing if empty_is_null else frozenset()
+        self._regexes: dict[int, Regex] = {
+            number: compile_regex(str(atom.operand[0]), str(atom.operand[1]))
+            for number, atom in atoms
+            if atom.kind is Kind.RE
+        }
+        gates: dict[str, list[int]] = {}
+        for number, regex in self._regexes.items():
+            for text in regex.literals:
+                gates.setdefault(text, []).append(_gate(number))
+        folded = [pair for pair in atoms if pair[1].kind in _STRINGS and not pair[1].cased]
+        cased = [pair for pair in atoms if pair[1].kind in _STRINGS and pair[1].cased]
+        self._folded = Literals(folded, gates) if folded or gates else None
+        self._cased = Literals(cased, {}) if cased else None
+        self._gates = {_gate(number): number for number, regex in self._regexes.items() if regex.literals}
+        self._networks = [(number, *_mask(str(atom.operand))) for number, atom in atoms if atom.kind is Kind.CIDR]
+        self._numbers = [
+            (number, str(atom.operand[0]), str(atom.operand[1]), Decimal(atom.operand[2]))
+            for number, atom in atoms
+            if atom.kind is Kind.NUM
+        ]
+
+    def scan(self, text: str) -> frozenset[int]:
+        """The atoms that hold for a text."""
+        hits: set[int] = set(self._present)
+        if not text:
+            hits |= self._blank
+        if self._folded is not None:
+            self._folded.scan(fold(text), hits)
+        if self._cased is not None:
+            self._cased.scan(text, hits)
+        if self._regexes:
+            self._scan_regexes(text, hits)
+        if self._networks:
+            hits.update(self._inside(text))
+        for number, part, compare, wanted in self._numbers:
+            if number_fits(text, part, compare, wanted):
+                hits.add(number)
+        return frozenset(hits)
+
+    def scan_value(self, value: Any) -> frozenset[int]:
+        """The atoms that hold for a value of any kind: for a list, those that hold for any of its elements."""
+        if value is MISSING:
+            return self.missing
+        hits: set[int] = set()
+        empty = True
+        for one in elements(value):
+            empty = False
+            hits |= self.null if one is None else self.scan(text_of(one))
+        return self.null if empty else frozenset(hits)
+
+    def _scan_regexes(self, text: str, hits: set[int]) -> None:
+        ascii_ = text.isascii()
+        raw = b""
+        for number, regex in self._regexes.items():
+            gate = _gate(number)
+            if regex.literals and ascii_ and gate not in hits:
+                continue
+            raw = raw or text.encode()
+            if regex.search(text, raw):
+                hits.add(number)
+        hits.difference_update(self._gates)
+
+    def _inside(self, text: str) -> Iterable[int]:
+        try:
+            address = ip_address(text.strip())
+        except ValueError:
+            return
+        mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+        for candidate in (address, mapped):
+            if candidate is not None:
+                bits, version = int(candidate), candidate.version
+                yield from (
+                    number for number, of, start, shift in self._networks if of == version and bits >> shift == start
+                )
+
+
+def _gate(number: int) -> int:
+    """A number for the gate of a regex that no atom has."""
+    return -1 - number
+
+
+def _mask(network: str) -> tuple[int, int, int]:
+    wanted = ip_network(network)
+    shift = wanted.max_prefixlen - wanted.prefixlen
+    return wanted.version, int(wanted.network_address) >> shift, shift
+
+
+class KeywordMatcher:
+    """Keywords: atoms about the whole event. One search over all texts tells whether any needs a closer look."""
+
+    __slots__ = ("_each",)
+
+    def __init__(self, atoms: Sequence[tuple[int, Atom]]) -> None:
+        self._each = FieldMatcher(atoms)
+
+    def scan(self, fields: Mapping[str, Any]) -> frozenset[int]:
+        """The atoms that hold for at least one value of the event."""
+        return frozenset().union(*(self._each.scan(text) for text in leaf_texts(fields)))

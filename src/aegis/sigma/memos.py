@@ -1,0 +1,130 @@
+"""What was already worked out: the atoms that hold for a value, the rules that hold for a combination.
+
+Bounded against a sender who varies every value: long values are never kept, a full memo starts anew, and all memos of
+an engine draw on one purse. True, 1 and 1.0 are one key to a dict, so no bool, float, 0 or 1 is ever kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aegis.sigma.matchers import FieldMatcher
+from aegis.sigma.values import MISSING, text_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caches:
+    """Bounds of everything an engine keeps. `bytes` is an estimate of all memos together: an entry costs its text and
+    `ENTRY_BYTES`. Values per field and results per bucket are enough for the busiest of our corpora to stay warm.
+    """
+
+    bytes: int = 48 << 20
+    values: int = 16_384
+    value_chars: int = 4_096
+    results: int = 16_384
+    signatures: int = 16_384
+    buckets: int = 256
+    routes: int = 4_096
+
+
+ENTRY_BYTES = 250
+"""A key's object header, a dict slot and a share of the set that it points to."""
+RESULT_BYTES = 400
+
+
+class Purse:
+    """What all memos of an engine may still keep. When it is spent, everything is forgotten at once."""
+
+    __slots__ = ("_bytes", "_forget", "_left", "emptied")
+
+    def __init__(self, bytes_: int, forget: Callable[[], None]) -> None:
+        self._bytes = self._left = bytes_
+        self._forget = forget
+        self.emptied = 0
+
+    def spend(self, cost: int) -> None:
+        """Takes note of an entry about to be kept; may clear every memo first."""
+        self._left -= cost
+        if self._left < 0:
+            self._left = self._bytes - cost
+            self.emptied += 1
+            self._forget()
+
+
+@dataclass(eq=False, slots=True)
+class Signature:
+    """The atoms that hold for a value, and the rules for which one of them is a witness. Compared by identity."""
+
+    atoms: frozenset[int]
+    rules: frozenset[int]
+
+
+class Signatures:
+    """Each set of atoms as one `Signature`. Forgetting some only costs time: two for the same set work alike."""
+
+    __slots__ = ("_known", "_most", "_witnesses")
+
+    def __init__(self, witnesses: Mapping[int, tuple[int, ...]], most: int) -> None:
+        self._witnesses = witnesses
+        self._most = most
+        self._known: dict[frozenset[int], Signature] = {}
+
+    def of(self, atoms: frozenset[int]) -> Signature:
+        """The signature of a set of atoms."""
+        known = self._known.get(atoms)
+        if known is None:
+            if len(self._known) >= self._most:
+                self._known.clear()
+            rules = frozenset(rule for atom in atoms for rule in self._witnesses.get(atom, ()))
+            known = self._known[atoms] = Signature(atoms, rules)
+        return known
+
+    def clear(self) -> None:
+        self._known.clear()
+
+
+class FieldMemo(dict[Any, Signature]):
+    """The signature of each value of one field; a value not seen before is scanned.
+
+    Looking up a list or mapping raises `TypeError`: those go to `scan_value`.
+    """
+
+    __slots__ = ("_caches", "_matcher", "_purse", "_signatures")
+
+    def __init__(self, matcher: FieldMatcher, signatures: Signatures, caches: Caches, purse: Purse) -> None:
+        super().__init__()
+        self._matcher = matcher
+        self._signatures = signatures
+        self._caches = caches
+        self._purse = purse
+
+    def __missing__(self, value: Any) -> Signature:
+        if value is MISSING:
+            found = self[value] = self._signatures.of(self._matcher.missing)
+            return found
+        if value is None:
+            found = self[value] = self._signatures.of(self._matcher.null)
+            return found
+        if type(value) is not str:
+            text = text_of(value)
+            found = self[text]
+            if type(value) is int and value not in (0, 1):
+                self._keep(value, found, len(text))
+            return found
+        text = text_of(value)
+        found = self._signatures.of(self._matcher.scan(text))
+        if len(value) <= self._caches.value_chars:
+            self._keep(value, found, len(value))
+        return found
+
+    def scan_value(self, value: Any) -> Signature:
+        """The signature of a value of any kind."""
+        return self._signatures.of(self._matcher.scan_value(value))
+
+    def _keep(self, value: Any, found: Signature, chars: int) -> None:
+        if len(self) >= self._caches.values:
+            self.clear()
+        self._purse.spend(chars + ENTRY_BYTES)
+        self[value] = found
