@@ -35,6 +35,11 @@ class Backlog:
         """How many wait."""
         return len(self._waiting)
 
+    @property
+    def unfinished(self) -> int:
+        """How many wait or are being worked."""
+        return len(self._waiting) + len(self._busy)
+
     def push(self, incident: Incident) -> None:
         """Let the incident wait. One that waits already moves up if it has become worse."""
         rank = -incident.severity

@@ -72,6 +72,11 @@ class Pipeline:
 
     # --- in the background -----------------------------------------------------------------------------------
 
+    @property
+    def unfinished(self) -> int:
+        """How many incidents wait for enrichment and analysis, or are being worked."""
+        return self._backlog.unfinished
+
     async def resume(self) -> None:
         """After a start: go on from the store, and work up what a crash left without an analysis."""
         await self._record.restore()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
 from ipaddress import ip_address
@@ -21,14 +21,19 @@ TAG_CHARS = 10
 """Forty bits of HMAC: within one prompt of a thousand values a collision has a chance of one in two million."""
 KEY_BYTES_MIN = 16
 
-_EMAIL = re.compile(r"[^\s@<>\"'(),;:\[\]=/\\|]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![A-Za-z0-9])")
-_CARD = re.compile(r"(?<![0-9A-Za-z_])[0-9](?:[ -]?[0-9]){12,18}(?![0-9A-Za-z_])")
-"""ISO/IEC 7812: 13 to 19 digits, the last one a Luhn check digit."""
-_ADDRESS = re.compile(
-    r"(?<![\w.:])(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7})(?![\w:]|\.[0-9])"
-)
-_WORD = re.compile(r"(?<![^\W_])[^\W\d_]{2,20}(?![^\W_])")
-_STAND_IN = re.compile(rf"(?i)\b(?:EMAIL|CARD|NAME|USER|ADDRESS)_[0-9a-f]{{{TAG_CHARS}}}(?![0-9a-z])")
+_STAND_IN = rf"(?:EMAIL|CARD|NAME|USER|ADDRESS)_[0-9a-f]{{{TAG_CHARS}}}"
+_PATTERNS: Mapping[PersonalKind, str] = {
+    "email": r"[^\s@<>\"'(),;:\[\]=/\\|]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![A-Za-z0-9])",
+    "user": "",
+    "card": r"(?<![0-9A-Za-z_])[0-9](?:[ -]?[0-9]){12,18}(?![0-9A-Za-z_])",
+    "address": r"(?<![\w.:])(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7})(?![\w:]|\.[0-9])",
+    "name": r"(?<![^\W_])[^\W\d_]{2,20}(?![^\W_])",
+}
+"""In the order in which they are tried at one place. A card number has 13 to 19 digits, the last a Luhn check digit
+(ISO/IEC 7812); the pattern of user names is made of the names.
+"""
+USERS_MAX = 200
+_RESTORE = re.compile(f"(?i){_STAND_IN}")
 
 
 class Pseudonyms:
@@ -47,64 +52,63 @@ class Veil:
     """Hides texts of one prompt and remembers what stands for what, so that the answer can be read."""
 
     def __init__(self, key: bytes, kinds: frozenset[PersonalKind], users: frozenset[str]) -> None:
-        self._key, self._kinds = key, kinds
-        self._users = _any_of(users)
+        self._key = key
+        self._pattern = _pattern(kinds, users)
         self._values: dict[str, str] = {}
 
     def hide(self, text: str) -> str:
-        """The text with stand-ins for what is personal. What already looks like a stand-in is hidden too, so that an
-        event cannot name somebody else's.
+        """The text with stand-ins for what is personal, in one pass. What looks like a stand-in already is hidden as
+        well, so that an event cannot name somebody else's.
         """
-        text = _STAND_IN.sub(lambda found: self._stand_in("name", found[0]), text)
-        if "email" in self._kinds:
-            text = _EMAIL.sub(lambda found: self._stand_in("email", found[0]), text)
-        if self._users is not None:
-            text = self._users.sub(lambda found: self._stand_in("user", found[0]), text)
-        if "card" in self._kinds:
-            text = _CARD.sub(lambda found: self._card(found[0]), text)
-        if "address" in self._kinds:
-            text = _ADDRESS.sub(lambda found: self._address(found[0]), text)
-        if "name" in self._kinds:
-            text = _WORD.sub(lambda found: self._name(found[0]), text)
-        return text
+        return self._pattern.sub(self._hidden, text)
 
     def restore(self, text: str) -> str:
         """The text with the real values back; a stand-in that this veil never gave stays as it is."""
-        return _STAND_IN.sub(lambda found: self._values.get(found[0].upper(), found[0]), text)
+        return _RESTORE.sub(lambda found: self._values.get(found[0].upper(), found[0]), text)
 
-    def _stand_in(self, kind: PersonalKind, value: str) -> str:
+    def _hidden(self, found: re.Match[str]) -> str:
+        kind, text = found.lastgroup, found[0]
+        if (
+            (kind == "card" and not luhn([int(character) for character in text if character.isdigit()]))
+            or (kind == "address" and not _is_address(text))
+            or (kind == "name" and not _is_name(text))
+        ):
+            return text
+        return self._stand_in("name" if kind == "stand_in" else str(kind), text)
+
+    def _stand_in(self, kind: str, value: str) -> str:
         tag = hmac.new(self._key, f"{kind}\0{value}".encode(errors="surrogatepass"), "sha256").hexdigest()[:TAG_CHARS]
         name = f"{kind.upper()}_{tag}"
         if self._values.setdefault(name.upper(), value) != value:
             return f"{kind.upper()}_{'0' * TAG_CHARS}"  # a collision: hidden for good rather than mixed up
         return name
 
-    def _card(self, text: str) -> str:
-        digits = [int(character) for character in text if character.isdigit()]
-        return self._stand_in("card", text) if luhn(digits) else text
 
-    def _address(self, text: str) -> str:
-        try:
-            ip_address(text)
-        except ValueError:
-            return text
-        return self._stand_in("address", text)
+def _pattern(kinds: frozenset[PersonalKind], users: frozenset[str]) -> re.Pattern[str]:
+    """One pattern for everything that is hidden: nothing is hidden twice, so everything comes back."""
+    wanted = sorted((user for user in users if len(user) >= 2), key=lambda user: (-len(user), user))[:USERS_MAX]
+    named = rf"(?<![^\W_])(?:{'|'.join(map(re.escape, wanted))})(?![^\W_])" if wanted else ""
+    patterns = {kind: named if kind == "user" else pattern for kind, pattern in _PATTERNS.items() if kind in kinds}
+    groups = [f"(?P<stand_in>(?i:{_STAND_IN}))"]
+    return re.compile("|".join(groups + [f"(?P<{kind}>{pattern})" for kind, pattern in patterns.items() if pattern]))
 
-    def _name(self, word: str) -> str:
-        known = word in given_names() or (word.isupper() and word.capitalize() in given_names())
-        return self._stand_in("name", word) if known else word
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_name(word: str) -> bool:
+    return word in given_names() or (word.isupper() and word.capitalize() in given_names())
 
 
 def luhn(digits: list[int]) -> bool:
     """Whether the digits end in their Luhn check digit (ISO/IEC 7812-1 annex B)."""
     doubled = (digit if place % 2 == 0 else digit * 2 - 9 * (digit > 4) for place, digit in enumerate(reversed(digits)))
     return sum(doubled) % 10 == 0
-
-
-def _any_of(values: frozenset[str]) -> re.Pattern[str] | None:
-    """A pattern for any of the values as whole words, the longest first."""
-    wanted = sorted((value for value in values if len(value) >= 2), key=len, reverse=True)[:200]
-    return re.compile(rf"(?<![^\W_])(?:{'|'.join(map(re.escape, wanted))})(?![^\W_])") if wanted else None
 
 
 @cache
