@@ -242,6 +242,9 @@ async def test_a_kept_catalogue_is_read_and_a_bad_one_refused_by_name(tmp_path: 
     file.write_bytes(parse_stix(OLDER).to_json())
     made = build(Config(catalogue=str(file)), ScriptedHttp([]), clock=FixedClock(), new_id=new_id)
     assert (await made.enrich(technique("T1110"))).finding.title == "T1110 Guessing"
+    file.write_text(json.dumps(OLDER))
+    made = build(Config(catalogue=str(file)), ScriptedHttp([]), clock=FixedClock(), new_id=new_id)
+    assert (await made.enrich(technique("T1110"))).finding.title == "T1110 Guessing"
     file.write_bytes(b"{}")
     with pytest.raises(ConfigError, match="attack update"):
         build(Config(catalogue=str(file)), ScriptedHttp([]), clock=FixedClock(), new_id=new_id)

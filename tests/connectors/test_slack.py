@@ -131,6 +131,7 @@ async def test_a_webhook_gives_no_handle() -> None:
         (200, {"ok": False, "error": "invalid_auth"}, {}, False, None),
         (200, {"ok": False, "error": f"{CANARY} with blanks"}, {}, False, None),
         (200, b"not json", {}, True, None),
+        (200, {"hello": "world"}, {}, True, None),
         (302, b"", {"location": "https://evil.example"}, False, None),
         (404, b"", {}, False, None),
     ],

@@ -115,12 +115,9 @@ class Slack:
         error = code_word(answer.get("error"))
         if answer.get("ok") is True or (method == "chat.update" and error in GONE_ERRORS):
             return answer
+        passing = error in PASSING_ERRORS or answer.get("ok") is not False  # neither yes nor no: not Slack's own words
         raise ServiceError(
-            NAME,
-            f"refused: {error or 'no reason given'}",
-            retryable=error in PASSING_ERRORS,
-            billed=Billed.NO,
-            status=200,
+            NAME, f"refused: {error or 'no reason given'}", retryable=passing, billed=Billed.NO, status=200
         )
 
     async def _post_to_webhook(self, webhook: Secret, message: Mapping[str, Any]) -> None:

@@ -112,7 +112,7 @@ class Splunk:
             passing = True if code in PASSING_CODES else None
             raise failure(NAME, answer, now=self._clock.now(), code=f"code-{code}", retryable=passing)
         if (code := _code(from_json(NAME, answer))) != 0:
-            raise ServiceError(NAME, f"answered code {code}", retryable=code in PASSING_CODES, status=200)
+            raise ServiceError(NAME, f"answered code {code}", retryable=code < 0 or code in PASSING_CODES, status=200)
         return Receipt(remote_id=str(event["event"]["event_id"]))
 
 

@@ -186,7 +186,7 @@ async def _read(request: HttpRequest, answer: aiohttp.ClientResponse) -> bytes:
         except zlib.error:
             raise ServiceError(request.service, "answered with broken gzip", retryable=True) from None
         if len(body) > limit:
-            raise ServiceError(request.service, f"answered with more than {limit} bytes", retryable=False)
+            raise ServiceError(request.service, f"answered with more than {limit} bytes", retryable=True)
     if inflater and body and not inflater.eof:
         raise ServiceError(request.service, "answered with half a gzip", retryable=True)
     return bytes(body)

@@ -16,7 +16,7 @@ from aegis.core.errors import BadInput, ConfigError
 from aegis.core.exchange import failure, json_object
 from aegis.core.incidents import Finding, Observable, Verdict
 from aegis.core.plaintext import one_line
-from aegis.core.ports import Clock, Enriched, Http, HttpRequest, NewId
+from aegis.core.ports import Clock, Enriched, Http, HttpAnswer, HttpRequest, NewId
 from aegis.core.techniques import TACTICS, TECHNIQUES, Technique
 
 NAME = "attack"
@@ -24,7 +24,6 @@ NAME = "attack"
 BUNDLE_BYTES_MAX = 128 * 1024 * 1024
 """The enterprise bundle is some 50 MB."""
 
-CATALOGUE_BYTES_MAX = 16 * 1024 * 1024
 BUNDLE_TIMEOUT_MS = 180_000
 
 PAGES = "https://attack.mitre.org/techniques"
@@ -35,7 +34,7 @@ class Config:
     """Where the catalogue is kept and where it comes from."""
 
     catalogue: str = field(
-        default="", metadata={"help": "file that `aegis attack update` wrote; empty: own names only"}
+        default="", metadata={"help": "file that `aegis attack update` wrote, or a STIX bundle; empty: own names only"}
     )
     base_url: str = field(
         default="https://raw.githubusercontent.com/mitre-attack/attack-stix-data/master/enterprise-attack",
@@ -116,14 +115,21 @@ async def fetch(config: Config, http: Http, *, clock: Clock) -> Catalogue:
 
 
 def read_catalogue(path: str) -> Catalogue:
-    """The catalogue in a file; an empty one when no file is named or there. Raises `ConfigError` for a bad file."""
+    """The catalogue in a file: one that `aegis attack update` wrote, or a STIX bundle as it was published.
+
+    An empty one when no file is named or there. Raises `ConfigError` for a bad file.
+    """
     file = Path(path)
     if not path or not file.is_file():
         return Catalogue()
-    if file.stat().st_size > CATALOGUE_BYTES_MAX:
-        raise ConfigError(f"{path}: larger than {CATALOGUE_BYTES_MAX} bytes; run `aegis attack update`")
+    if file.stat().st_size > BUNDLE_BYTES_MAX:
+        raise ConfigError(f"{path}: larger than {BUNDLE_BYTES_MAX} bytes; run `aegis attack update`")
     try:
-        return Catalogue.from_json(file.read_bytes())
+        text = file.read_bytes()
+        bundle = json_object(HttpAnswer(status=200, headers={}, body=text))
+        if bundle and bundle.get("type") == "bundle":
+            return parse_stix(bundle)
+        return Catalogue.from_json(text)
     except (BadInput, OSError) as error:
         raise ConfigError(f"{path}: {error}; run `aegis attack update`") from error
 
