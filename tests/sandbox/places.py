@@ -2,6 +2,7 @@
 
 import datetime as dt
 import gzip
+import io
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,9 +71,10 @@ class Client:
         if value is not None:
             data = json.dumps(value).encode()
             sent.setdefault("content-type", "application/json")
+        body = io.BytesIO(data) if data is not None else None
         url = f"{self.serving.url}{path}"
         async with self.session.request(
-            method, url, data=data, headers=sent, skip_auto_headers=("content-type",)
+            method, url, data=body, headers=sent, skip_auto_headers=("content-type",)
         ) as got:
             return Answer(got.status, {name.lower(): text for name, text in got.headers.items()}, await got.read())
 

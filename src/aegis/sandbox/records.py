@@ -44,7 +44,7 @@ def secrets_of(asked: Asked, more: Iterable[str]) -> list[str]:
         if name not in SHOWN_HEADERS and _SECRET_NAME.search(name):
             words = value.replace(",", " ").split()
             found.update(words[1:] or words)  # the first of several words is a scheme
-            found.update(word.partition("=")[2] for word in words if _SECRET_NAME.search(word.partition("=")[0]))
+            found.update(word.partition("=")[2] for word in words)
     found.update(_basic(asked.header("authorization")))
     for name in SECRET_QUERY & asked.query.keys():
         found.update(asked.query[name])

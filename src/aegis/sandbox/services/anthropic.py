@@ -47,7 +47,7 @@ ERRORS = {
 def answer(asked: Asked, room: Room) -> Reply:
     if not (asked.header("x-api-key") or credential(asked, "bearer")):
         return _no(401, "neither x-api-key nor a bearer credential", room)
-    return find(ROUTES, asked, room) or _no(404, f"no such path: {asked.method} {clip(asked.path, 80)}", room)
+    return find(ROUTES, asked, room) or _no(404, f"no such path for {asked.method}", room)
 
 
 def _no(status: int, why: str, room: Room) -> Reply:

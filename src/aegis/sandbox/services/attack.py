@@ -15,7 +15,7 @@ from uuid import UUID
 import orjson
 
 from aegis.core.techniques import TACTICS, TECHNIQUES, Technique
-from aegis.sandbox.exchange import JSON_TYPE, Asked, Reply, clip, reply_text
+from aegis.sandbox.exchange import JSON_TYPE, Asked, Reply, reply_text
 from aegis.sandbox.room import Room
 from aegis.sandbox.service import Service, find, route
 
@@ -64,7 +64,7 @@ _MITIGATIONS = {
 
 def answer(asked: Asked, room: Room) -> Reply:
     reply = find(ROUTES, asked, room)
-    return reply or reply_text(404, "404: Not Found", refused=f"no such path: {asked.method} {clip(asked.path, 80)}")
+    return reply or reply_text(404, "404: Not Found", refused=f"no such path for {asked.method}")
 
 
 def _bundle(asked: Asked, _room: Room, _found: re.Match[str]) -> Reply:

@@ -11,7 +11,7 @@ from typing import Any
 
 from aegis.sandbox.checks import Inspector, names
 from aegis.sandbox.exchange import Asked, Reply, TooLarge, Unreadable, clip, reply_json
-from aegis.sandbox.room import Room
+from aegis.sandbox.room import Document, Room
 from aegis.sandbox.service import Service, find, route
 
 PACKED_MAX, PLAIN_MAX = 512_000, 5_242_880
@@ -31,7 +31,7 @@ SERIES = names("metric type points tags resources unit interval source_type_name
 def answer(asked: Asked, room: Room) -> Reply:
     if not asked.header("dd-api-key"):
         return _no(403, "Forbidden", "no DD-API-KEY")
-    return find(ROUTES, asked, room) or _no(404, "Not found", f"no such path: {asked.method} {clip(asked.path, 80)}")
+    return find(ROUTES, asked, room) or _no(404, "Not found", f"no such path for {asked.method}")
 
 
 def _no(status: int, error: str, why: str = "") -> Reply:
@@ -118,8 +118,8 @@ def _event(asked: Asked, room: Room, _found: re.Match[str]) -> Reply:
         return _no(400, str(event.problems[0]))
     number = 7_000_000_000_000_000_000 + room.next("event")
     room.put("event", str(number), {name: event.held.get(name) for name in ("title", "alert_type", "aggregation_key")})
-    shown = {name: event.held[name] for name in ("title", "text", "tags", "priority") if name in event.held}
-    made = {
+    shown: Document = {name: event.held[name] for name in ("title", "text", "tags", "priority") if name in event.held}
+    made: Document = {
         **shown,
         "id": number,
         "id_str": str(number),

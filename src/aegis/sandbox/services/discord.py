@@ -30,7 +30,7 @@ ACCEPTED = ("content", "embeds", "components", "attachments", "poll")
 
 def answer(asked: Asked, room: Room) -> Reply:
     reply = find(ROUTES, asked, room)
-    return reply or _no(404, 0, "404: Not Found", f"no such path: {asked.method} {clip(asked.path, 80)}")
+    return reply or _no(404, 0, "404: Not Found", f"no such path for {asked.method}")
 
 
 def _no(status: int, code: int, message: str, why: str, errors: Document | None = None) -> Reply:
@@ -109,7 +109,7 @@ def _time(at: datetime) -> str:
 
 def _shown(number: str, kept: Document) -> Document:
     """The message as Discord answers it."""
-    embeds = [{"type": "rich", **{k: v for k, v in embed.items() if v is not None}} for embed in kept["embeds"]]
+    embeds = [_shown_embed(embed) for embed in kept["embeds"]]
     author = {
         "id": kept["webhook"],
         "username": "Aegis",
@@ -142,12 +142,19 @@ def _shown(number: str, kept: Document) -> Document:
     }
 
 
+def _shown_embed(embed: Document) -> Document:
+    shown: Document = {"type": "rich", **{name: value for name, value in embed.items() if value is not None}}
+    if "fields" in shown:
+        shown["fields"] = [{"inline": False, **field} for field in shown["fields"]]
+    return shown
+
+
 def failure(status: int, retry_after_s: int | None) -> Reply:
     """429 tells the wait in the body too, with decimals (docs.discord.com, rate limits)."""
     if status == 429:
         wait = 1 if retry_after_s is None else retry_after_s
         headers = {"x-ratelimit-scope": "shared"} if retry_after_s is None else {"retry-after": str(wait)}
-        body = {"message": "Rate limited", "retry_after": float(wait), "global": False}
+        body = {"message": "Rate limited", "retry_after": float(wait), "global": False, "code": 0}
         return reply_json(429, body, headers={**RATE, "x-ratelimit-remaining": "0", **headers})
     words = {401: ("401: Unauthorized", 0), 503: ("upstream connect error", 0)}
     message, code = words.get(status, ("500: Internal Server Error", 0))

@@ -32,7 +32,7 @@ def answer(asked: Asked, room: Room) -> Reply:
         return reply_json(401, body, refused="no basic or bearer credential")
     if asked.path == "/rest/api/3/search":
         return _no(410, "This address is gone: use /rest/api/3/search/jql")
-    return find(ROUTES, asked, room) or _no(404, f"no such path: {asked.method} {clip(asked.path, 80)}")
+    return find(ROUTES, asked, room) or _no(404, f"no such path for {asked.method}")
 
 
 def _no(status: int, message: str = "", errors: dict[str, str] | None = None) -> Reply:

@@ -38,7 +38,7 @@ def answer(asked: Asked, room: Room) -> Reply:
     if not credential(asked, "bearer"):
         return _no(401, "no bearer credential", code="invalid_api_key")
     reply = find(ROUTES, asked, room)
-    return reply or _no(404, f"no such path: {asked.method} {clip(asked.path, 80)}", code="unknown_url")
+    return reply or _no(404, f"no such path for {asked.method}", code="unknown_url")
 
 
 def _no(status: int, why: str, *, param: str | None = None, code: str | None = None) -> Reply:

@@ -26,7 +26,7 @@ PAYLOAD = names("summary source severity timestamp component group class custom_
 
 def answer(asked: Asked, room: Room) -> Reply:
     reply = find(ROUTES, asked, room)
-    why = f"no such path: {asked.method} {clip(asked.path, 80)}"
+    why = f"no such path for {asked.method}"
     return reply or reply_json(404, {"error": {"message": "Not Found", "code": 2100}}, refused=why)
 
 

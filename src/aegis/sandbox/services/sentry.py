@@ -22,7 +22,7 @@ TAG_KEY_MAX, TAG_VALUE_MAX = 200, 200
 
 
 def answer(asked: Asked, room: Room) -> Reply:
-    return find(ROUTES, asked, room) or _no(404, f"no such path: {asked.method} {clip(asked.path, 80)}")
+    return find(ROUTES, asked, room) or _no(404, f"no such path for {asked.method}")
 
 
 def _no(status: int, why: str, *causes: str) -> Reply:

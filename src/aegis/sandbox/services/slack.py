@@ -40,10 +40,10 @@ def answer(asked: Asked, room: Room) -> Reply:
     if hook:
         return _webhook(asked, room)
     if not asked.path.startswith("/api/"):
-        return reply_text(404, "not found", refused=f"no such path: {clip(asked.path, 80)}")
+        return reply_text(404, "not found", refused="no such path")
     if not (credential(asked, "bearer") or _arguments(asked).get("token")):
         return _no("not_authed", "no bearer token")
-    return find(ROUTES, asked, room) or _no("unknown_method", f"no such method: {asked.method} {clip(asked.path, 80)}")
+    return find(ROUTES, asked, room) or _no("unknown_method", f"no such method for {asked.method}")
 
 
 def _no(error: str, why: str, *messages: str) -> Reply:

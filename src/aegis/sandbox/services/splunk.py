@@ -57,7 +57,7 @@ def answer(asked: Asked, room: Room) -> Reply:
     if not credential(asked, "splunk") and not credential(asked, "basic"):
         return _no(3, "the Authorization header is not of the form: Splunk TOKEN")
     reply = find(ROUTES, asked, room)
-    why = f"no such path: {asked.method} {clip(asked.path, 80)}"
+    why = f"no such path for {asked.method}"
     return reply or reply_json(
         404, {"text": "The requested URL was not found on this server.", "code": 404}, refused=why
     )

@@ -28,7 +28,7 @@ ACTIONS = names("Action.OpenUrl Action.ShowCard Action.ToggleVisibility")
 
 def answer(asked: Asked, room: Room) -> Reply:
     if "/workflows/" not in f"{asked.path}/":
-        return _no(404, "WorkflowNotFound", f"no such path: {clip(asked.path, 80)}")
+        return _no(404, "WorkflowNotFound", "no such path")
     if asked.method != "POST":
         return _no(405, "MethodNotAllowed", f"{asked.method} on a workflow")
     if len(asked.body) > BODY_MAX:

@@ -42,7 +42,7 @@ def segments(body: str) -> int:
 def answer(asked: Asked, room: Room) -> Reply:
     if not credential(asked, "basic"):
         return _no(401, 20003, "no basic credential")
-    return find(ROUTES, asked, room) or _no(404, 20404, f"no such path: {asked.method} {clip(asked.path, 80)}")
+    return find(ROUTES, asked, room) or _no(404, 20404, f"no such path for {asked.method}")
 
 
 def _no(status: int, code: int, why: str) -> Reply:

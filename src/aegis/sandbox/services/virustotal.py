@@ -43,7 +43,7 @@ def answer(asked: Asked, room: Room) -> Reply:
     if not asked.header("x-apikey"):
         return _no(401, "AuthenticationRequiredError", "X-Apikey header is missing")
     reply = find(ROUTES, asked, room)
-    return reply or _no(404, "NotFoundError", f"no such path: {asked.method} {clip(asked.path, 80)}")
+    return reply or _no(404, "NotFoundError", f"no such path for {asked.method}")
 
 
 def _no(status: int, code: str, message: str, *, wrong: bool = True) -> Reply:
