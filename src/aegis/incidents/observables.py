@@ -53,6 +53,7 @@ _WINDOWS: FieldTable = (
     ("Hashes", "file_hash"),
     ("Hash", "file_hash"),
     ("Image", "process"),
+    ("NewProcessName", "process"),
     ("SourceImage", "process"),
 )
 _ANY: FieldTable = (

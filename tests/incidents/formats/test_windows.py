@@ -78,13 +78,6 @@ def test_unnamed_values_stay_a_list() -> None:
     assert read["Data"] == ["a", "b"]
 
 
-def test_the_audit_of_a_new_process_answers_to_sysmons_names() -> None:
-    event = {"EventID": 4688, "Channel": "Security", "NewProcessName": "C:\\a.exe", "ParentProcessName": "C:\\b.exe"}
-    read = read_windows(event)
-    assert read is not None
-    assert (read["Image"], read["ParentImage"]) == ("C:\\a.exe", "C:\\b.exe")
-
-
 @pytest.mark.parametrize("value", [{}, {"Event": 1}, {"Event": {"System": None}}, {"winlog": {}}, {"EventID": 1}])
 def test_other_values_are_none(value: dict[str, Any]) -> None:
     assert read_windows(value) is None

@@ -1,19 +1,26 @@
 """Which log source a record comes from, in Sigma's words, found from its content.
 
-Source of the names: Sigma taxonomy appendix 2.1.0; Sysmon's event ids from its documentation.
+A Windows record may be several things at once; the engine works that out again from the record itself, so here the
+narrowest name is enough.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from aegis.core.incidents import LogSource
 from aegis.incidents.formats.records import Form, Record
+from aegis.sigma.sources import facets_of
 
 UNKNOWN = LogSource()
 CLOUDTRAIL = LogSource(product="aws", service="cloudtrail")
 MODEL_USAGE = LogSource(product="aegis", service="model_usage")
+WEB = LogSource(category="webserver")
+WINDOWS = LogSource(product="windows")
+WORD_CHARS = 64
+"""The longest word that a sender may name its log source with."""
 
 _BY_FORM: Mapping[Form, LogSource] = {
     "sshd": LogSource(product="linux", service="sshd"),
@@ -21,93 +28,10 @@ _BY_FORM: Mapping[Form, LogSource] = {
     "auth": LogSource(product="linux", service="auth"),
     "cron": LogSource(product="linux", service="cron"),
     "syslog": LogSource(product="linux", service="syslog"),
-    "web": LogSource(category="webserver"),
+    "web": WEB,
 }
-
-_SYSMON = "microsoft-windows-sysmon/operational"
-_SYSMON_CATEGORIES = {
-    1: "process_creation",
-    2: "file_change",
-    3: "network_connection",
-    4: "sysmon_status",
-    5: "process_termination",
-    6: "driver_load",
-    7: "image_load",
-    8: "create_remote_thread",
-    9: "raw_access_thread",
-    10: "process_access",
-    11: "file_event",
-    12: "registry_add",
-    13: "registry_set",
-    14: "registry_rename",
-    15: "create_stream_hash",
-    16: "sysmon_status",
-    17: "pipe_created",
-    18: "pipe_created",
-    19: "wmi_event",
-    20: "wmi_event",
-    21: "wmi_event",
-    22: "dns_query",
-    23: "file_delete",
-    24: "clipboard_capture",
-    25: "process_tampering",
-    26: "file_delete",
-    27: "file_block_executable",
-    28: "file_block_shredding",
-    29: "file_executable_detected",
-    255: "sysmon_error",
-}
-_CHANNELS = {
-    "security": "security",
-    "system": "system",
-    "application": "application",
-    _SYSMON: "sysmon",
-    "windows powershell": "powershell-classic",
-    "microsoft-windows-powershell/operational": "powershell",
-    "powershellcore/operational": "powershell",
-    "microsoft-windows-taskscheduler/operational": "taskscheduler",
-    "microsoft-windows-windows defender/operational": "windefend",
-    "microsoft-windows-wmi-activity/operational": "wmi",
-    "microsoft-windows-bits-client/operational": "bits-client",
-    "microsoft-windows-dns-client/operational": "dns-client",
-    "dns server": "dns-server",
-    "microsoft-windows-dns-server/analytical": "dns-server-analytic",
-    "microsoft-windows-ntlm/operational": "ntlm",
-    "microsoft-windows-applocker/exe and dll": "applocker",
-    "microsoft-windows-applocker/msi and script": "applocker",
-    "microsoft-windows-codeintegrity/operational": "codeintegrity-operational",
-    "microsoft-windows-windows firewall with advanced security/firewall": "firewall-as",
-    "microsoft-windows-terminalservices-localsessionmanager/operational": "terminalservices-localsessionmanager",
-    "microsoft-windows-printservice/operational": "printservice-operational",
-    "microsoft-windows-printservice/admin": "printservice-admin",
-    "microsoft-windows-smbclient/security": "smbclient-security",
-    "microsoft-windows-security-mitigations/kernel mode": "security-mitigations",
-    "microsoft-windows-security-mitigations/user mode": "security-mitigations",
-    "openssh/operational": "openssh",
-}
-_OTHER_CATEGORIES = {
-    ("security", 4688): "process_creation",
-    ("powershell", 4103): "ps_module",
-    ("powershell", 4104): "ps_script",
-    ("powershell-classic", 400): "ps_classic_start",
-    ("powershell-classic", 600): "ps_classic_provider_start",
-}
-
-
-def _windows_sources() -> dict[tuple[str, int], LogSource]:
-    known = {
-        (_SYSMON, number): LogSource("windows", category, "sysmon") for number, category in _SYSMON_CATEGORIES.items()
-    }
-    for (service, number), category in _OTHER_CATEGORIES.items():
-        for channel, name in _CHANNELS.items():
-            if name == service:
-                known[channel, number] = LogSource("windows", category, service)
-    return known
-
-
-_WINDOWS = _windows_sources()
-_WINDOWS_BY_CHANNEL = {channel: LogSource(product="windows", service=service) for channel, service in _CHANNELS.items()}
-_ANY_WINDOWS = LogSource(product="windows")
+_WIDER = frozenset({"registry_event"})
+"""Categories that hold another one."""
 
 
 def logsource_of(record: Record) -> LogSource:
@@ -116,20 +40,27 @@ def logsource_of(record: Record) -> LogSource:
     if record.form != "json":
         return _BY_FORM[record.form]
     if "EventID" in fields and ("Channel" in fields or "Provider_Name" in fields):
-        return _windows(str(fields.get("Channel", "")).lower(), fields["EventID"])
+        return _windows(fields.get("Channel"), fields.get("Provider_Name"), fields["EventID"])
     if "eventSource" in fields and "eventName" in fields:
         return CLOUDTRAIL
     if "key_id" in fields and "model" in fields:
         return MODEL_USAGE
     if "cs-method" in fields or "cs-uri-stem" in fields:
-        return LogSource(category="webserver")
+        return WEB
     return _declared(fields)
 
 
-def _windows(channel: str, number: Any) -> LogSource:
-    if isinstance(number, int) and (source := _WINDOWS.get((channel, number))):
-        return source
-    return _WINDOWS_BY_CHANNEL.get(channel, _ANY_WINDOWS)
+def _windows(channel: Any, provider: Any, number: Any) -> LogSource:
+    texts = (one if isinstance(one, str) else "" for one in (channel, provider))
+    return _windows_named(*texts, str(number))
+
+
+@lru_cache(maxsize=4_096)
+def _windows_named(channel: str, provider: str, number: str) -> LogSource:
+    facets = facets_of({"Provider_Name": provider}, channel.lower(), number, None)
+    categories = facets.categories - _WIDER
+    service = min(facets.services, default="")
+    return LogSource("windows", min(categories, default=""), service) if categories or service else WINDOWS
 
 
 def _declared(fields: Mapping[str, Any]) -> LogSource:
@@ -138,4 +69,4 @@ def _declared(fields: Mapping[str, Any]) -> LogSource:
     if not isinstance(declared, dict):
         return UNKNOWN
     words = {name: declared[name] for name in ("product", "category", "service") if isinstance(declared.get(name), str)}
-    return LogSource(**{name: word.lower()[:64] for name, word in words.items()})
+    return LogSource(**{name: word.lower()[:WORD_CHARS] for name, word in words.items()})

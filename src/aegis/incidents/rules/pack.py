@@ -46,13 +46,16 @@ class RulePack:
     entities: Mapping[str, Entity]
 
 
-def load_pack(extra_dirs: Iterable[Path] = ()) -> RulePack:
-    """The packaged rules and those in the user's folders (`*.yml`, `*.yaml`, also below). Never raises for a rule."""
+def load_pack(extra_dirs: Iterable[Path] = (), *, shipped: bool = True, off: frozenset[str] = frozenset()) -> RulePack:
+    """The packaged rules (unless `shipped` is false) and those in the user's folders (`*.yml`, `*.yaml`, also below),
+    without those whose id or name is in `off`. Never raises for a rule.
+    """
     loading = _Loading()
-    loading.place(_packaged())
+    if shipped:
+        loading.place(_packaged())
     for folder in extra_dirs:
         loading.place(_in_folder(folder))
-    return loading.pack()
+    return loading.pack(off)
 
 
 class _Loading:
@@ -89,9 +92,9 @@ class _Loading:
                 others.pop(document.id, None)
             kept[document.id] = document
 
-    def pack(self) -> RulePack:
-        rules = tuple(rule for rule in self.rules.values() if rule.status not in _OFF)
-        correlations = tuple(rule for rule in self.correlations.values() if rule.status not in _OFF)
+    def pack(self, off: frozenset[str]) -> RulePack:
+        rules = tuple(rule for rule in self.rules.values() if _is_on(rule, off))
+        correlations = tuple(rule for rule in self.correlations.values() if _is_on(rule, off))
         both: tuple[Rule | Correlation, ...] = (*rules, *correlations)
         entities = {rule.id: entity for rule in both if (entity := self._entity(rule))}
         return RulePack(
@@ -113,6 +116,10 @@ class _Loading:
             self.problems.append(Problem(origin=rule.origin, line=rule.line, rule=rule.id, reason=reason))
             return ()
         return tuple((choice["field"], cast("ObservableKind", choice["kind"])) for choice in choices)
+
+
+def _is_on(rule: Rule | Correlation, off: frozenset[str]) -> bool:
+    return rule.status not in _OFF and rule.id not in off and (not rule.name or rule.name not in off)
 
 
 def _is_choice(choice: Any) -> bool:
