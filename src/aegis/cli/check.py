@@ -2,22 +2,133 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, TypeAlias
+
 import click
 
 from aegis.cli.commands import Speaking, json_option
 from aegis.cli.exits import Exit
-from aegis.cli.session import say, session, show, show_json
+from aegis.cli.session import Session, say, session, show, show_json
+from aegis.core.errors import AegisError, ConfigError
+from aegis.core.references import Reference
+from aegis.core.secret import Secret
+
+if TYPE_CHECKING:
+    from aegis.config.settings import Config
+
+Found: TypeAlias = tuple[str, str, str]
+"""Where (file:line:column), which value, and what is wrong."""
 
 
 @click.command(cls=Speaking, examples=("aegis check", "aegis check --json"))
+@click.option("--quiet", is_flag=True, help="Only the exit code.")
 @json_option
-def command(*, as_json: bool) -> int:
+def command(*, quiet: bool, as_json: bool) -> int:
     """Check configuration, secret references and store. Exit code 3 when something is wrong."""
-    config = session().config()
+    from aegis.config.problems import InvalidConfig, dotted
+
+    here = session()
+    try:
+        config = here.config()
+    except InvalidConfig as error:
+        found = [(str(problem.place), dotted(problem.path), problem.message) for problem in error.found]
+        return _report(found, (), error.shown(), quiet=quiet, as_json=as_json)
+    except ConfigError as error:
+        return _report([("", "", line) for line in error.problems], (), str(error), quiet=quiet, as_json=as_json)
+    found = [*_secrets(here, config), *_rules(config), *_state(here, config)]
+    text = "\n".join(" ".join(part for part in (where, path, "-", message) if part) for where, path, message in found)
+    return _report(found, config.warnings, text, quiet=quiet, as_json=as_json)
+
+
+def _report(found: list[Found], warnings: tuple[str, ...], text: str, *, quiet: bool, as_json: bool) -> Exit:
     if as_json:
-        show_json("check", ok=True, problems=[], warnings=list(config.warnings))
-        return Exit.OK
-    for warning in config.warnings:
-        say(f"warning: {warning}", colour="yellow")
-    show("ok")
-    return Exit.OK
+        problems = [{"where": where, "path": path, "message": message} for where, path, message in found]
+        show_json("check", ok=not found, problems=problems, warnings=list(warnings))
+    elif not quiet:
+        for warning in warnings:
+            say(f"warning: {warning}", colour="yellow")
+        if found:
+            say(text)
+            say(f"{len(found)} to put right", bold=True, colour="red")
+        else:
+            show("ok")
+    return Exit.CONFIG if found else Exit.OK
+
+
+def _secrets(here: Session, config: Config) -> Iterator[Found]:
+    """Every reference is looked up, and every connector that has its secrets says whether it can use them."""
+    try:
+        resolver = here.secrets(config).resolver
+    except ConfigError as error:
+        yield "", "", str(error)
+        return
+    resolved: dict[Reference, Secret | None] = {}
+    for path, reference in config.references().items():
+        try:
+            resolved[reference] = resolver.resolve(reference)
+        except ConfigError as error:
+            resolved[reference] = None
+            yield config.origin(path), path, str(error)
+    yield from _connectors(config, resolved.get)
+
+
+def _connectors(config: Config, secret: Callable[[Reference], Secret | None]) -> Iterator[Found]:
+    from aegis.connectors import registry
+
+    for name, written in config.connectors.items():
+        values = {key: secret(value) if isinstance(value, Reference) else value for key, value in written.items()}
+        if None in values.values():
+            continue  # already told
+        try:
+            registry.load(name).Config(**values)
+        except ConfigError as error:
+            section = (
+                "connectors" if any(e.path.startswith(f"connectors.{name}.") for e in config.entries) else "services"
+            )
+            place = next((e.origin for e in config.entries if e.path.startswith(f"{section}.{name}.")), "")
+            yield place, f"{section}.{name}", str(error)
+
+
+def _rules(config: Config) -> Iterator[Found]:
+    for folder in config.detection.rules:
+        if not folder.is_dir():
+            yield config.origin("detection.rules"), "detection.rules", f"{folder} is no folder"
+
+
+def _state(here: Session, config: Config) -> Iterator[Found]:
+    """The state folder and the store in it, if they exist: a first start makes them."""
+    path = config.store.path(here.home)
+    try:
+        if here.home.exists():
+            here.make_home()
+        if path.exists():
+            _check_store(str(path))
+    except AegisError as error:
+        yield config.origin("store.url"), "", str(error)
+
+
+def _check_store(path: str) -> None:
+    """Raises `StoreError` for a store that is damaged, foreign or too new. Nothing is migrated."""
+    import sqlite3
+
+    from aegis.core.errors import StoreError
+    from aegis.stores.handles import open_reader
+    from aegis.stores.schema import APPLICATION_ID, shipped
+
+    try:
+        reader = open_reader(path)
+        try:
+            ours = reader.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID
+            damage = [str(row[0]) for row in reader.execute("PRAGMA quick_check(1)")]
+            newest = reader.execute("SELECT max(version) FROM schema_versions").fetchone()[0] if ours else 0
+        finally:
+            reader.close()
+    except sqlite3.Error as error:
+        raise StoreError(f"The store {path} cannot be read: {error}") from error
+    if not ours:
+        raise StoreError(f"The store {path} belongs to another program: point store.url at a file of its own")
+    if damage != ["ok"]:
+        raise StoreError(f"The store {path} is damaged ({damage[0]}): restore the newest backup")
+    if (newest or 0) > max(migration.version for migration in shipped()):
+        raise StoreError(f"The store {path} was written by a newer Aegis: install that version again")

@@ -13,24 +13,24 @@ def group() -> None:
     """The configuration in force."""
 
 
-@group.command(examples=("aegis config show", "aegis config show --origin budgets"))
+@group.command("show", examples=("aegis config show", "aegis config show --origin budgets"))
 @click.argument("section", default="")
 @click.option("--origin", is_flag=True, help="Say where each value was written.")
 @json_option
 def show_values(section: str, *, origin: bool, as_json: bool) -> None:
     """Print the values in force, those of one SECTION or all. Secrets are references, never values."""
     config = session().config()
+    secrets = session().secrets(config)
+    references = config.references()
     chosen = [e for e in config.entries if not section or e.path == section or e.path.startswith(f"{section}.")]
     if as_json:
         values = [{"path": e.path, "value": e.text, "origin": e.origin} for e in chosen]
         show_json("config", files=[str(file) for file in config.files], values=values)
         return
     for entry in chosen:
-        show(f"{entry.path}: {entry.text}" + (f"  # {entry.origin}" if origin else ""))
-
-
-show_values.name = "show"
-group.commands["show"] = group.commands.pop("show-values")
+        reference = references.get(entry.path)
+        text = f"<{reference} {secrets.resolver.state(reference)}>" if reference else entry.text
+        show(f"{entry.path}: {text}" + (f"  # {entry.origin}" if origin else ""))
 
 
 @group.command(examples=("aegis config schema", "aegis config schema > aegis.schema.json"))

@@ -10,9 +10,11 @@ from aegis import __version__
 from aegis.cli.commands import Lazy, Root
 
 COMMANDS: Lazy = {
+    "demo": ("aegis.cli.demo:command", "Watch a recorded attack unfold; no account, no key."),
     "init": ("aegis.cli.init:command", "Write a commented aegis.yaml."),
     "check": ("aegis.cli.check:command", "Check configuration, secrets and store; send nothing."),
     "config": ("aegis.cli.config:group", "Show the configuration in force and where it comes from."),
+    "secrets": ("aegis.cli.secrets:group", "Keep keys and tokens in the encrypted store."),
     "completion": ("aegis.cli.completion:command", "Print the completion script of a shell."),
 }
 """In the order in which people need them."""

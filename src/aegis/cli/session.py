@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from aegis.config import home as places
+from aegis.core.secret import Secret
 
 if TYPE_CHECKING:
     from aegis.config.settings import Config
+    from aegis.secrets.opening import Secrets
 
 
 @dataclass(slots=True)
@@ -57,6 +61,21 @@ class Session:
 
         return load(self.files(), self.env, self.overrides, dotenv=read_dotenv(self.folder))
 
+    def secrets(self, config: Config) -> Secrets:
+        """The secrets of this state folder; a person is asked for a passphrase only where one can answer."""
+        from aegis.config.environment import read_dotenv, with_dotenv
+        from aegis.secrets.opening import open_secrets
+
+        return open_secrets(
+            self.home,
+            env=with_dotenv(self.env, read_dotenv(self.folder)),
+            credential=config.secrets.credential,
+            key_file=config.secrets.key_file,
+            passphrase=config.secrets.passphrase,
+            now=lambda: datetime.now(UTC),
+            ask=ask_passphrase if self.ask and sys.stdin.isatty() else None,
+        )
+
 
 def session(context: click.Context | None = None) -> Session:
     """The session of the command that runs."""
@@ -65,6 +84,12 @@ def session(context: click.Context | None = None) -> Session:
     if root.obj is None:
         root.obj = Session()
     return cast(Session, root.obj)
+
+
+def ask_passphrase(new: bool) -> Secret:
+    """Ask for the passphrase of the encrypted store, twice for a new one. Nothing is shown."""
+    words: str = click.prompt("Passphrase of the secrets", hide_input=True, confirmation_prompt=new, err=True)
+    return Secret(words)
 
 
 def say(text: str, *, bold: bool = False, colour: str | None = None) -> None:
@@ -77,6 +102,6 @@ def show(text: str) -> None:
     click.echo(text)
 
 
-def show_json(name: str, **values: Any) -> None:
+def show_json(schema: str, /, **values: Any) -> None:
     """Data, as one JSON object whose first key names its schema: to stdout."""
-    click.echo(json.dumps({"schema": f"aegis.{name}/1", **values}, ensure_ascii=False))
+    click.echo(json.dumps({"schema": f"aegis.{schema}/1", **values}, ensure_ascii=False))

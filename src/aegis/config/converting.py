@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
+from typing import get_args
 
 from aegis.config.sections.budgets import BudgetSection, Levels, Rolling, ThrottleSection, Windows
 from aegis.config.sections.root import PriceSection, RootSection, RouteSection
@@ -28,6 +29,7 @@ from aegis.core.prices import Price
 from aegis.core.references import Reference
 from aegis.core.throttles import ThrottleCurve
 from aegis.core.windows import WindowKind, WindowPolicy
+from aegis.incidents.pseudonyms import PersonalKind
 from aegis.incidents.routing import Route
 
 _KINDS: Mapping[str, WindowKind] = {"daily": "day", "weekly": "week", "monthly": "month", "rolling": "rolling"}
@@ -37,27 +39,23 @@ def settings(root: RootSection) -> Config:
     """The settings of a checked configuration, without what only its sources know (entries, files, warnings)."""
     host, _, port = root.server.listen.rpartition(":")
     sandbox_host, _, sandbox_port = root.sandbox.listen.rpartition(":")
-    key_file = root.secrets.key_file
+    key_file, pseudonyms = root.secrets.key_file, root.privacy.pseudonyms
     return Config(
         server=Server(host=host.strip("[]"), port=int(port), public_url=(root.server.public_url or "").rstrip("/")),
         store=Store(file=root.store.url.removeprefix("sqlite:")),
         budgets=_budgets(root),
         actions={level: tuple(getattr(root.actions, level)) for level in LEVELS},
         services={name: _service(name, section) for name, section in _sections(root.services)},
-        connectors={name: _connector(section) for name, section in _sections(root.connectors)},
+        connectors=_metered(root) | {name: _connector(section) for name, section in _sections(root.connectors)},
         routes=tuple(_route(route) for route in root.routes),
         detection=Detecting(
             rules=tuple(Path(folder).expanduser() for folder in root.detection.rules),
             shipped=root.detection.shipped,
             off=frozenset(root.detection.off),
-            stop_list=frozenset(root.detection.stop_list),
+            stop_list=frozenset(name.lower() for name in root.detection.stop_list),
         ),
-        privacy=Privacy(
-            kinds=frozenset(kind for kind, on in root.privacy.pseudonyms if on),
-            names=tuple(root.privacy.names),
-            keep=tuple(root.privacy.keep),
-        ),
-        retention_ms=dict(root.retention),
+        privacy=Privacy(kinds=frozenset(kind for kind in get_args(PersonalKind) if getattr(pseudonyms, kind))),
+        retention_days=dict(root.retention),
         prices={key: price for name, section in root.prices.items() for key, price in [_price(name, section)]},
         secrets=SecretsKey(
             credential=root.secrets.credential,
@@ -121,16 +119,18 @@ def _throttle(section: ThrottleSection) -> ThrottleCurve:
 
 def _service(name: str, section: ServiceSection) -> Service:
     models = getattr(section, "models", None)
-    special = {"region", "profile", "workgroup", "organization", "project"}
+    special = {"region", "profile", "workgroup"}
     return Service(
         name=name,
         key=section.key,
         admin_key=getattr(section, "admin_key", None),
         base_url=(section.base_url or "").rstrip("/"),
-        rates=tuple(section.rate),
+        rate=section.rate,
         breaker=_breaker(section.breaker),
         models={part: model for part, model in models if model} if models else {},
-        timeout_ms=section.timeout or 0,
+        cache_ms=section.cache,
+        waiting_max=section.queue,
+        allow_private=section.allow_private,
         options={key: value for key, value in section if key in special and value},
     )
 
@@ -145,6 +145,18 @@ def _breaker(section: BreakerSection) -> BreakerPolicy:
         cost=section.cost,
         cost_span_ms=section.cost_span,
     )
+
+
+def _metered(root: RootSection) -> dict[str, Mapping[str, Value]]:
+    """The metered services that Aegis itself asks, as connectors: those with a key."""
+    anthropic, virustotal = root.services.anthropic, root.services.virustotal
+    found: dict[str, Mapping[str, Value]] = {}
+    if anthropic.key and anthropic.base_url:
+        private = {"allow_private": anthropic.allow_private}
+        found["anthropic"] = {"key": anthropic.key, "base_url": anthropic.base_url, **private}
+    if virustotal.key and virustotal.base_url:
+        found["virustotal"] = {"api_key": virustotal.key, "base_url": virustotal.base_url}
+    return found
 
 
 def _connector(section: object) -> Mapping[str, Value]:

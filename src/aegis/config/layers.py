@@ -5,7 +5,7 @@ Mappings are merged key by key, anything else is replaced; every key remembers t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,7 +38,8 @@ class Layers:
                 self.places[path] = place
             into = below
         key = _existing(into, parts[-1])
-        self._replace(into, (*path, key), flow(text), {(*path, key): place})
+        value = flow(text)
+        self._replace(into, (*path, key), value, dict.fromkeys(_paths(value, (*path, key)), place))
 
     def place(self, path: Path) -> Place:
         """Where a path was written; for one that was not, where the nearest thing around it was."""
@@ -74,3 +75,11 @@ class Layers:
 def _existing(tree: Tree, part: str) -> str:
     wanted = part.lower().replace("-", "_")
     return next((key for key in tree if key.lower().replace("-", "_") == wanted), part)
+
+
+def _paths(value: Any, path: Path) -> Iterator[Path]:
+    """The path of a value and of everything in it."""
+    yield path
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, below in items:
+        yield from _paths(below, (*path, key))

@@ -59,6 +59,14 @@ def duration(text: str) -> int:
     return total
 
 
+def days(text: str) -> int:
+    """`30d` or `52w` as whole days."""
+    total = duration(text) if re.fullmatch(r"(?:\d{1,9}[dw])+", text) else 0
+    if not total:
+        raise ValueError("must be whole days such as 30d")
+    return total // DAY_MS
+
+
 def rate(text: str) -> Rate:
     """`10/minute` (any span of a minute holds at most 10), `500/day`, `5/30s`; `10/minute burst 100` (a bucket of 100
     that gains 10 a minute).

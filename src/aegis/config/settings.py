@@ -12,6 +12,7 @@ from aegis.core.buckets import Rate
 from aegis.core.budgets import Budget, Level
 from aegis.core.prices import Price
 from aegis.core.references import Reference
+from aegis.incidents.pseudonyms import PersonalKind
 from aegis.incidents.routing import Route
 
 Value: TypeAlias = str | int | bool | tuple[str, ...] | Reference
@@ -39,24 +40,27 @@ class Store:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """A metered service. `models` maps a part (triage, analysis, deep) to a model; `timeout_ms` 0 is the default;
-    `options` holds what only this service has (region, workgroup, organization).
+    """A metered service. `models` maps a part (triage, analysis, deep) to a model; `base_url` is empty for the
+    vendor's own; `cache_ms` 0 never answers from the cache; `options` holds what only this service has (region,
+    profile, workgroup).
     """
 
     name: str
     key: Reference | None
     admin_key: Reference | None
     base_url: str
-    rates: tuple[Rate, ...]
+    rate: Rate | None
     breaker: BreakerPolicy
     models: Mapping[str, str]
-    timeout_ms: int = 0
+    cache_ms: int
+    waiting_max: int
+    allow_private: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detecting:
-    """Which rules are used, and which entities (`kind:value`) never link two incidents."""
+    """Which rules are used, and which names (lower case) never link two incidents."""
 
     rules: tuple[Path, ...]
     shipped: bool
@@ -66,11 +70,9 @@ class Detecting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Privacy:
-    """Kinds of personal data replaced in prompts (emails, cards, names, users, addresses), and words by hand."""
+    """Kinds of personal data that get a pseudonym in prompts."""
 
-    kinds: frozenset[str]
-    names: tuple[str, ...]
-    keep: tuple[str, ...]
+    kinds: frozenset[PersonalKind]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +102,8 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """A whole configuration. `entries` are all values in force, in the order of the sections; `files` are the files
+    """A whole configuration. `connectors` holds the values of each connector that is used, by the names of its own
+    `Config`: those of the section `connectors`, and the metered services that have a key. `entries` are all values in force, in the order of the sections; `files` are the files
     that were read, the weakest first; `warnings` are sentences about what is allowed and probably not meant.
     """
 
@@ -113,7 +116,7 @@ class Config:
     routes: tuple[Route, ...]
     detection: Detecting
     privacy: Privacy
-    retention_ms: Mapping[str, int]
+    retention_days: Mapping[str, int]
     prices: Mapping[tuple[str, str], Price]
     secrets: SecretsKey
     sandbox: SandboxSettings

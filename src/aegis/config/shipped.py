@@ -2,7 +2,8 @@
 
 Amounts: the thresholds of the product's first description (5/8/10 a day, 25/35/50 a week, 75/90/100 a month). The
 analysis of incidents keeps shares for the worst ones, so that noise cannot use up what a CRITICAL needs. The quotas of
-Athena and Bedrock are what a small account is given each month.
+Athena and Bedrock are what a small account is given each month, that of VirusTotal is its public API's a day
+(docs.virustotal.com/reference/public-vs-premium-api), with a share kept for CRITICAL.
 """
 
 from __future__ import annotations
@@ -29,6 +30,12 @@ def budgets() -> Tree:
             "meter": "bytes_scanned",
             "monthly": {"emergency": "10TB"},
             "throttle": {"light": "60%", "moderate": "75%", "heavy": "85%", "block": "95%"},
+        },
+        "virustotal": {
+            "scope": {"service": "virustotal"},
+            "meter": "requests",
+            "daily": {"emergency": "500"},
+            "reserve": {"CRITICAL": "20%"},
         },
         "bedrock-input": _tokens("input_tokens"),
         "bedrock-output": _tokens("output_tokens"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
@@ -29,13 +27,13 @@ class SlackSection(Section):
 
 
 class TeamsSection(Section):
-    url: SecretRef
-    """Address of a Workflows trigger ("When a Teams webhook request is received")."""
+    webhook: SecretRef
+    """Address of a Workflows flow that starts with "When a Teams webhook request is received"."""
 
 
 class DiscordSection(Section):
-    url: SecretRef
-    """Webhook address."""
+    webhook: SecretRef
+    """Webhook address, https://discord.com/api/webhooks/ID/TOKEN."""
 
 
 class PagerDutySection(Section):
@@ -46,71 +44,50 @@ class PagerDutySection(Section):
 
 
 class JiraSection(Section):
-    url: Address
+    base_url: Address
     """Address of the site, such as https://example.atlassian.net."""
     email: str
     """The account whose API token it is."""
     token: SecretRef
-    project: str
+    project: str = Field(pattern=r"^[A-Z][A-Z0-9_]{0,100}$")
     """Key of the project, such as SEC."""
     issue_type: str = "Task"
+    priorities: str = "Low, Medium, High, Highest"
+    """Names of the priorities for LOW, MEDIUM, HIGH and CRITICAL; empty: send none."""
 
 
 class DatadogSection(Section):
-    key: SecretRef
-    site: str = "datadoghq.com"
-    """datadoghq.com, datadoghq.eu, us3.datadoghq.com, us5.datadoghq.com, ap1.datadoghq.com, ddog-gov.com."""
-    base_url: Address | None = None
+    api_key: SecretRef
+    base_url: Address = written("https://api.datadoghq.com")
+    """The site's API: https://api.datadoghq.eu, https://api.us5.datadoghq.com, ..."""
 
 
 class SplunkSection(Section):
-    url: Address
+    base_url: Address
     """Address of the HTTP Event Collector, such as https://splunk.example.com:8088."""
     token: SecretRef
     index: str = ""
+    """Empty: the token's own default."""
+    host: str = "aegis"
+    allow_private: bool = False
+    """It stands on a private address."""
 
 
 class SentrySection(Section):
     dsn: SecretRef
-    environment: str = ""
-
-
-class PrometheusSection(Section):
-    """`/metrics` is always served on Aegis' own port."""
-
-    port: int | None = Field(default=None, ge=1, le=65_535)
-    """A port of its own as well, only where something expects one."""
-
-
-class EmailSection(Section):
-    host: str
-    port: int = Field(default=587, ge=1, le=65_535)
-    tls: Literal["starttls", "tls"] = "starttls"
-    sender: str
-    to: list[str] = Field(min_length=1)
-    user: str = ""
-    password: SecretRef | None = None
-
-
-class TwilioSection(Section):
-    account_sid: str
-    token: SecretRef
-    sender: str
-    """A number of yours in E.164 form, or a messaging service id."""
-    to: list[str] = Field(min_length=1)
-    base_url: Address = written("https://api.twilio.com")
-
-
-class CloudWatchSection(Section):
-    namespace: str = "Aegis"
-    region: str = ""
+    """Client key of the project, https://KEY@HOST/PROJECT: a secret."""
+    environment: str = "production"
+    allow_private: bool = False
+    """It stands on a private address."""
 
 
 class AttackSection(Section):
-    """The public STIX bundle of MITRE ATT&CK."""
+    """MITRE ATT&CK."""
 
-    url: Address = written(
-        "https://raw.githubusercontent.com/mitre-attack/attack-stix-data/master/enterprise-attack/enterprise-attack.json"
+    catalogue: str = ""
+    """File of the STIX bundle, when it was fetched by hand."""
+    base_url: Address = written(
+        "https://raw.githubusercontent.com/mitre-attack/attack-stix-data/master/enterprise-attack"
     )
 
 
@@ -125,8 +102,4 @@ class ConnectorsSection(Section):
     datadog: DatadogSection | None = None
     splunk: SplunkSection | None = None
     sentry: SentrySection | None = None
-    prometheus: PrometheusSection | None = None
-    email: EmailSection | None = None
-    twilio: TwilioSection | None = None
-    cloudwatch: CloudWatchSection | None = None
     attack: AttackSection | None = None

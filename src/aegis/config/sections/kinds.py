@@ -60,6 +60,10 @@ def _listen(text: str) -> str:
     return text
 
 
+def _duration_or_off(text: str) -> int:
+    return 0 if text == "off" else scalars.duration(text)
+
+
 def _words(value: object) -> object:
     """One word stands for a list of one."""
     return [value] if isinstance(value, str) else value
@@ -75,6 +79,10 @@ SIZE_PATTERN = r"^\d+(\.\d+)?\s*([kKMGTP]?(i?B)?)$"
 
 Money = Annotated[int, BeforeValidator(_text(scalars.amount)), _schema(AMOUNT_PATTERN, "5.00", numbers=True)]
 Duration = Annotated[int, BeforeValidator(_text(scalars.duration)), _schema(r"^(\d+(ms|s|m|h|d|w))+$", "60s", "30d")]
+DurationOrOff = Annotated[
+    int, BeforeValidator(_text(_duration_or_off)), _schema(r"^(off|(\d+(ms|s|m|h|d|w))+)$", "5m", "off")
+]
+Days = Annotated[int, BeforeValidator(_text(scalars.days)), _schema(r"^(\d+[dw])+$", "30d")]
 Percent = Annotated[int, BeforeValidator(_text(scalars.percent)), _schema(r"^\d{1,3}\s?%$", "30%")]
 RateText = Annotated[
     Rate,

@@ -11,14 +11,10 @@ from pydantic_core.core_schema import ValidationInfo
 from aegis.config.problems import unknown
 from aegis.config.sections.budgets import ActionsSection, BudgetSection, Windows
 from aegis.config.sections.connectors import ConnectorsSection
-from aegis.config.sections.kinds import Address, Duration, Listen, Money, SecretRef, Section, Words, written
+from aegis.config.sections.kinds import Address, Days, Listen, Money, SecretRef, Section, Words, written
 from aegis.config.sections.services import ServicesSection
 
-SERVICES = (
-    "anthropic", "openai", "bedrock", "athena", "virustotal", "attack", "slack", "teams", "discord", "pagerduty",
-    "jira", "datadog", "splunk", "sentry", "prometheus", "email", "twilio", "cloudwatch",
-)  # fmt: skip
-TOLD = tuple(name for name in ConnectorsSection.model_fields if name not in ("attack", "prometheus", "cloudwatch"))
+TOLD = tuple(name for name in ConnectorsSection.model_fields if name != "attack")
 """The services a route can name."""
 
 
@@ -70,36 +66,35 @@ class DetectionSection(Section):
     off: Words = Field(default_factory=list)
     """Ids of rules that are not used."""
     stop_list: Words = Field(default_factory=list)
-    """Entities that never link two incidents: ip:10.0.0.1, user:root, host:jump-1."""
+    """Names that never link two incidents: gateways, scanners, service accounts (10.0.0.1, jump-1, svc-backup)."""
 
 
 class PseudonymsSection(Section):
     """What stands under a stable pseudonym in prompts and is put back in the answer."""
 
-    emails: bool = True
-    cards: bool = True
-    names: bool = True
-    users: bool = False
-    addresses: bool = False
+    email: bool = True
+    card: bool = True
+    name: bool = True
+    """Given names."""
+    user: bool = False
+    """User names."""
+    address: bool = False
+    """Network addresses."""
 
 
 class PrivacySection(Section):
     pseudonyms: PseudonymsSection = Field(default_factory=PseudonymsSection)
-    names: Words = Field(default_factory=list)
-    """Names of people, clients and projects that no prompt may hold."""
-    keep: Words = Field(default_factory=list)
-    """Words that are never replaced."""
 
 
 class RetentionSection(Section):
     """How long each kind of record is kept."""
 
-    events: Duration = written("30d")
-    incidents: Duration = written("400d")
-    deliveries: Duration = written("30d")
-    calls: Duration = written("400d")
-    answers: Duration = written("1d")
-    rejected: Duration = written("30d")
+    events: Days = written("7d")
+    deliveries: Days = written("30d")
+    dead_letters: Days = written("365d")
+    incidents: Days = written("365d")
+    set_aside: Days = written("30d")
+    """Lines that could not be read."""
 
 
 class PriceSection(Section):

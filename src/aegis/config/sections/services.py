@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pydantic import Field
 
-from pydantic import BeforeValidator, Field
-
-from aegis.config.sections.kinds import Address, Duration, Money, RateText, SecretRef, Section, written
+from aegis.config.sections.kinds import Address, Duration, DurationOrOff, Money, RateText, SecretRef, Section, written
 
 
 class BreakerSection(Section):
@@ -25,13 +23,6 @@ class BreakerSection(Section):
     cost_span: Duration = written("1h")
 
 
-def _rates(value: object) -> object:
-    return [value] if isinstance(value, str) else value
-
-
-Rates = Annotated[list[RateText], BeforeValidator(_rates)]
-
-
 class ServiceSection(Section):
     """One metered service."""
 
@@ -39,10 +30,15 @@ class ServiceSection(Section):
     """Reference to the API key."""
     base_url: Address | None = None
     """Where it is reached instead of the vendor's address."""
-    rate: Rates = Field(default_factory=list)
-    """How many calls in how much time; several may hold at once."""
+    allow_private: bool = False
+    """It stands on a private address."""
+    rate: RateText | None = None
+    """How many calls in how much time."""
     breaker: BreakerSection = Field(default_factory=BreakerSection)
-    timeout: Duration | None = None
+    cache: DurationOrOff = written("5m")
+    """How long an answer may be used again."""
+    queue: int = Field(default=1_000, ge=1, le=100_000)
+    """How many calls may wait their turn."""
 
 
 class ModelsSection(Section):
@@ -63,7 +59,7 @@ class ModelServiceSection(ServiceSection):
 
 class AnthropicSection(ModelServiceSection):
     base_url: Address | None = written("https://api.anthropic.com")
-    rate: Rates = written(["10/minute"])
+    rate: RateText | None = written("10/minute")
     models: ModelsSection = Field(
         default_factory=lambda: ModelsSection(
             triage="claude-haiku-5-5", analysis="claude-sonnet-5-5", deep="claude-opus-5-5"
@@ -73,8 +69,6 @@ class AnthropicSection(ModelServiceSection):
 
 class OpenAISection(ModelServiceSection):
     base_url: Address | None = written("https://api.openai.com")
-    organization: str | None = None
-    project: str | None = None
 
 
 class AwsSection(ServiceSection):
@@ -94,7 +88,7 @@ class AthenaSection(AwsSection):
 
 class VirusTotalSection(ServiceSection):
     base_url: Address | None = written("https://www.virustotal.com")
-    rate: Rates = written(["4/minute", "500/day"])
+    rate: RateText | None = written("4/minute")
 
 
 class ServicesSection(Section):

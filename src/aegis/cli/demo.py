@@ -1,0 +1,118 @@
+"""`aegis demo`: the recorded attack against the sandbox."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+
+import click
+
+from aegis.cli.commands import Speaking, json_option
+from aegis.cli.session import show_json
+
+PORT = 8787
+STORY_SECONDS_PER_SECOND = 24
+"""The story's 24 minutes take a minute to watch."""
+LONGEST_PAUSE_SECONDS = 2.0
+FOLDER_MARK = ".aegis-demo"
+"""Stands in a demo's folder: only a folder with it is emptied for the next demo."""
+
+
+@click.command(
+    cls=Speaking,
+    examples=("aegis demo", "aegis demo --fast --seed 7 --json"),
+)
+@click.option("--fast", is_flag=True, help="Play without pauses, then end.")
+@click.option("--seed", default=7, show_default=True, help="The same seed tells exactly the same story.")
+@click.option("--exit", "leave", is_flag=True, help="End when the story ends instead of leaving the dashboard up.")
+@click.option("--port", default=PORT, show_default=True, help="Where the dashboard listens (a free one if taken).")
+@json_option
+def command(fast: bool, seed: int, leave: bool, port: int, as_json: bool) -> None:
+    """Watch a recorded attack unfold: detected, paged, analysed, its spend stopped. Nothing leaves this machine."""
+    import anyio
+
+    home = _folder(seed)
+    anyio.run(_run, home, seed, port, fast or as_json, leave or fast or as_json, as_json)
+
+
+def _folder(seed: int) -> Path:
+    """A fresh state folder, at the same place for the same seed, so that everything in it has the same name."""
+    from aegis.core.errors import ConfigError
+
+    home = Path(tempfile.gettempdir()) / f"aegis-demo-{_user()}" / f"seed-{seed}"
+    if home.exists():
+        if not (home / FOLDER_MARK).exists():
+            raise ConfigError(f"{home} is not a folder of the demo; move it away")
+        shutil.rmtree(home)
+    home.mkdir(mode=0o700, parents=True)
+    (home / FOLDER_MARK).touch()
+    return home
+
+
+def _user() -> str:
+    import getpass
+
+    return getpass.getuser()
+
+
+async def _run(home: Path, seed: int, port: int, fast: bool, leave: bool, as_json: bool) -> None:
+    import anyio
+    from rich.console import Console
+
+    from aegis.rehearsal.demo import Shown, play, staged
+    from aegis.rehearsal.printing import Printer
+    from aegis.web.access import Access
+    from aegis.web.server import create
+    from aegis.web.serving import serving
+
+    printer = Printer(Console(stderr=as_json, highlight=False, quiet=as_json))
+    shown = Shown(observer=printer, chapter=printer.chapter, pause=_pause(fast))
+    listener = _listen(port)
+    access = Access.in_folder(home)
+    address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    printer.opening(address + access.sign_in_path())
+    async with staged(home, seed=seed, link_base=address, shown=shown) as stage:
+        face = create(
+            stage.app, access=access, banner="Demo: every service is the sandbox, nothing leaves this machine."
+        )
+        async with serving(face, listener):
+            played = await play(stage, seed=seed, shown=shown, scrape=f"{address}/metrics")
+            if as_json:
+                summary = dict(played.summary)
+                show_json(summary.pop("schema").split(".")[1].split("/")[0], **summary)
+                return
+            printer.table(played.summary, played.first_lines)
+            printer.closing(played.summary, played.report)
+            if not leave:
+                print(f"\nThe dashboard stays up: {address}  (Ctrl-C ends)", file=sys.stderr, flush=True)
+                await anyio.sleep_forever()
+
+
+def _pause(fast: bool) -> Callable[[timedelta], Awaitable[None]]:
+    """How long a stretch of the story feels: not at all, or 24 times as fast as it was."""
+    import anyio
+    import anyio.lowlevel
+
+    async def pause(stretch: timedelta) -> None:
+        if fast:
+            await anyio.lowlevel.checkpoint()
+        else:
+            seconds = stretch.total_seconds() / STORY_SECONDS_PER_SECOND
+            await anyio.sleep(min(max(seconds, 0), LONGEST_PAUSE_SECONDS))
+
+    return pause
+
+
+def _listen(port: int) -> socket.socket:
+    from aegis.core.errors import ConfigError
+    from aegis.web.serving import listen
+
+    try:
+        return listen("127.0.0.1", port)
+    except ConfigError:
+        return listen("127.0.0.1", 0)

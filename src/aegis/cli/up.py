@@ -1,0 +1,50 @@
+"""`aegis up`: intake, the incident path, metrics and the dashboard, in one process."""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+import click
+
+from aegis.cli.commands import Speaking
+from aegis.cli.session import Session, say, session
+
+
+@click.command(cls=Speaking, examples=("aegis up", "aegis up --set server.listen=127.0.0.1:9000"))
+@click.option("--sandbox", is_flag=True, help="Send to the sandbox instead of the real services.")
+def command(sandbox: bool) -> None:
+    """Take events, work incidents, show the dashboard. Stops cleanly on Ctrl-C or SIGTERM."""
+    import anyio
+
+    backend = {"use_uvloop": sys.platform != "win32"}
+    anyio.run(_up, session(), sandbox, backend_options=backend)
+
+
+async def _up(run: Session, sandbox: bool) -> None:
+    import anyio
+
+    from aegis.cli.opened import opened
+    from aegis.core.addresses import is_loopback
+    from aegis.core.errors import ConfigError
+    from aegis.web.access import Access
+    from aegis.web.serving import listen, serving
+
+    home, server = run.make_home(), run.config().server
+    if not is_loopback(server.host):
+        raise ConfigError(f"server.listen: without accounts only loopback is served, not {server.host}")
+    listener = listen(server.host, server.port)
+    address = server.public_url or f"http://{server.host}:{listener.getsockname()[1]}"
+    async with opened(run, sandbox=sandbox, link_base=address) as (app, _):
+        from aegis.web.server import create
+
+        access = Access.in_folder(home)
+        async with serving(create(app, access=access), listener), anyio.create_task_group() as tasks:
+            tasks.start_soon(app.run)
+            say(f"Aegis listens on {address}")
+            say(f"Sign in once: {address}{access.sign_in_path()}")
+            with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+                async for _signal in signals:
+                    break
+            say("stopping")
+            tasks.cancel_scope.cancel()

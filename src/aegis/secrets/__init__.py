@@ -1,0 +1,1 @@
+"""Secrets: references to them, the encrypted store, and keeping them out of everything people read."""
