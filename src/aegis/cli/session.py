@@ -22,6 +22,7 @@ from aegis.core.secret import Secret
 if TYPE_CHECKING:
     from aegis.config.settings import Config
     from aegis.secrets.opening import Secrets
+    from aegis.secrets.resolver import Resolver
 
 
 @dataclass(slots=True)
@@ -60,6 +61,10 @@ class Session:
         from aegis.config.load import load
 
         return load(self.files(), self.env, self.overrides, dotenv=read_dotenv(self.folder))
+
+    def resolver(self, config: Config) -> Resolver:
+        """What turns this configuration's references into secrets."""
+        return self.secrets(config).resolver
 
     def secrets(self, config: Config) -> Secrets:
         """The secrets of this state folder; a person is asked for a passphrase only where one can answer."""
