@@ -54,6 +54,11 @@ async def test_a_fault_is_over_after_its_count(client: Client) -> None:
     assert [(await client.post(PATH, EVENT)).status for _ in range(3)] == [500, 500, 202]
 
 
+async def test_a_fault_may_wait_for_some_requests_to_pass(client: Client) -> None:
+    client.world.fault("pagerduty", "500", count=1, after=1)
+    assert [(await client.post(PATH, EVENT)).status for _ in range(3)] == [202, 500, 202]
+
+
 async def test_a_fault_without_a_count_stays_until_it_is_changed(client: Client) -> None:
     client.world.fault("all", "503")
     assert [(await client.post(PATH, EVENT)).status for _ in range(3)] == [503, 503, 503]

@@ -13,6 +13,7 @@ from typing import Any
 
 from aegis.core.errors import BadInput
 
+FIELDS = frozenset({"mode", "count", "retry_after_s", "delay_ms", "after"})
 COUNT_MAX, RETRY_AFTER_MAX_S, DELAY_MAX_MS = 1_000_000, 86_400, 600_000
 
 
@@ -47,20 +48,23 @@ DELAYS_MS: Mapping[Mode, int] = {Mode.SLOW: 5_000, Mode.DRIP: 50}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """What a service shall do for the next `count` requests (None: until changed). `retry_after_s` is said in a 429
-    or 503 (None: not said); `delay_ms` is the delay before a slow answer or between pieces of a dripping one.
+    """What a service shall do for the next `count` requests (None: until changed), after `after` requests that pass.
+
+    `retry_after_s` is said in a 429 or 503 (None: not said); `delay_ms` is the delay before a slow answer or between
+    pieces of a dripping one.
     """
 
     mode: Mode
     count: int | None = None
     retry_after_s: int | None = None
     delay_ms: int = 0
+    after: int = 0
 
     @classmethod
     def parse(cls, value: Any) -> Fault:
-        """From JSON `{"mode", "count", "retry_after_s", "delay_ms"}`. Raises `BadInput`."""
-        if not isinstance(value, dict) or set(value) - {"mode", "count", "retry_after_s", "delay_ms"}:
-            raise BadInput("a fault has mode, count, retry_after_s and delay_ms", code="bad_fault")
+        """From JSON `{"mode", "count", "retry_after_s", "delay_ms", "after"}`. Raises `BadInput`."""
+        if not isinstance(value, dict) or set(value) - FIELDS:
+            raise BadInput(f"a fault has {', '.join(sorted(FIELDS))}", code="bad_fault")
         try:
             mode = Mode(str(value.get("mode")))
         except ValueError as error:
@@ -73,6 +77,7 @@ class Fault:
             count=count,
             retry_after_s=retry_after,
             delay_ms=DELAYS_MS.get(mode, 0) if delay is None else delay,
+            after=_bounded(value, "after", 0, COUNT_MAX) or 0,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -81,6 +86,7 @@ class Fault:
             "count": self.count,
             "retry_after_s": self.retry_after_s,
             "delay_ms": self.delay_ms,
+            "after": self.after,
         }
 
 
@@ -106,8 +112,11 @@ class Faults:
             self._held[service] = fault
 
     def take(self, service: str) -> Fault | None:
-        """The fault of the next request, counted down."""
+        """The fault of the next request, counted down; None if it passes."""
         fault = self._held.get(service)
+        if fault is not None and fault.after:
+            self._held[service] = replace(fault, after=fault.after - 1)
+            return None
         if fault is not None and fault.count is not None:
             if fault.count <= 1:
                 del self._held[service]

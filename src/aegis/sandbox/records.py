@@ -14,9 +14,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from aegis.core.money import Nanos, format_usd
+from aegis.core.calls import Usage
+from aegis.core.money import Nanos, format_usd, usd
 from aegis.sandbox.checks import names
 from aegis.sandbox.exchange import Asked, Reply, Unreadable, clip
+from aegis.sandbox.faults import NOT_DONE, Mode
 
 MASK = "***"
 BODY_KEPT = 16_384
@@ -139,6 +141,24 @@ class Tally:
     def number(self) -> int:
         """Requests so far."""
         return self.received + self.rejected + self.faulted
+
+    def add(self, record: Record, usage: Usage) -> None:
+        """Count one request."""
+        self.records.append(record)
+        not_done = bool(record.fault) and Mode(record.fault) in NOT_DONE
+        self.faulted += not_done
+        self.rejected += bool(record.refused)
+        self.received += not (not_done or record.refused)
+        self.billed += usd(record.billed_usd)
+        for meter, units in usage.items():
+            self.usage[meter] = self.usage.get(meter, 0) + units
+        if record.line and not record.refused:
+            self.first_line, self.last_line = self.first_line or record.line, record.line
+
+    def add_noted(self, line: str) -> None:
+        """Count something that came in another way."""
+        self.received += 1
+        self.first_line, self.last_line = self.first_line or line, line
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -6,7 +6,7 @@ One request goes: fault? -> the service checks, remembers and replies -> counted
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from aegis.core.errors import BadInput, ConfigError
 from aegis.core.money import usd
 from aegis.core.ports import Clock
 from aegis.sandbox.exchange import Asked, Reply, clip
-from aegis.sandbox.faults import NOT_DONE, STATUS, Fault, Faults, Mode
+from aegis.sandbox.faults import NOT_DONE, STATUS, Fault, Faults
 from aegis.sandbox.journal import Journal
 from aegis.sandbox.records import Record, Tally, secrets_of
 from aegis.sandbox.registry import SERVICES
@@ -72,40 +72,14 @@ class World:
         tally, word = self._tallies[service.name], fault.mode.value if fault else ""
         secrets = secrets_of(asked, service.secrets(asked))
         record = Record.of(asked, reply, number=tally.number + 1, fault=word, secrets=secrets)
-        entry: dict[str, Any] = {
-            "service": service.name,
-            "record": asdict(record),
-            "usage": dict(reply.usage),
-            "changes": self._rooms[service.name].take_changes(),
-        }
-        self._count(entry)
-        self._write(entry)
+        changes = self._rooms[service.name].take_changes()
+        tally.add(record, reply.usage)
+        self._write({"service": service.name, "record": record, "usage": reply.usage, "changes": changes})
 
     def note(self, name: str, line: str) -> None:
         """Count something that a service got in another way (a scrape, a mail)."""
-        entry = {"service": name, "noted": clip(line)}
-        self._count(entry)
-        self._write(entry)
-
-    def _count(self, entry: Mapping[str, Any]) -> None:
-        """Add one journal entry to the counts."""
-        tally = self._tallies[entry["service"]]
-        line = str(entry.get("noted", ""))
-        if "record" in entry:
-            record = Record(**entry["record"])
-            tally.records.append(record)
-            not_done = record.fault and Mode(record.fault) in NOT_DONE
-            tally.faulted += bool(not_done)
-            tally.rejected += bool(record.refused)
-            tally.received += not (not_done or record.refused)
-            tally.billed += usd(record.billed_usd)
-            for meter, units in entry["usage"].items():
-                tally.usage[meter] = tally.usage.get(meter, 0) + units
-            line = "" if record.refused else record.line
-        else:
-            tally.received += 1
-        tally.first_line = tally.first_line or line
-        tally.last_line = line or tally.last_line
+        self._tallies[name].add_noted(clip(line))
+        self._write({"service": name, "noted": clip(line)})
 
     # --- memory ------------------------------------------------------------------------------------------------
 
@@ -116,7 +90,7 @@ class World:
     def _snapshot(self) -> Iterator[dict[str, Any]]:
         """Everything that is remembered, as journal entries."""
         for name, tally in self._tallies.items():
-            kept = {**tally.to_json(), "records": [asdict(record) for record in tally.records]}
+            kept = {**tally.to_json(), "records": list(tally.records)}
             yield {"service": name, "tally": kept}
         for name, room in self._rooms.items():
             for change in room.all_documents():
@@ -131,8 +105,10 @@ class World:
             records, billed = kept.pop("records"), usd(kept.pop("billed_usd"))
             self._tallies[name] = Tally(**kept, billed=billed)
             self._tallies[name].records.extend(Record(**record) for record in records)
-        elif "record" in entry or "noted" in entry:
-            self._count(entry)
+        elif "record" in entry:
+            self._tallies[name].add(Record(**entry["record"]), entry["usage"])
+        elif "noted" in entry:
+            self._tallies[name].add_noted(entry["noted"])
         for kind, key, document in entry.get("changes", ()):
             self._rooms[name].apply((kind, key, document))
 
@@ -159,9 +135,18 @@ class World:
         count: int | None = None,
         retry_after_s: int | None = None,
         delay_ms: int | None = None,
+        after: int = 0,
     ) -> None:
-        """Let a service (or `all`) fail for the next `count` requests, or until changed. Raises `BadInput`."""
-        wish = {"mode": mode, "count": count, "retry_after_s": retry_after_s, "delay_ms": delay_ms}
+        """Let a service (or `all`) fail for the next `count` requests, or until changed, once `after` requests have
+        passed. Raises `BadInput`.
+        """
+        wish = {
+            "mode": mode,
+            "count": count,
+            "retry_after_s": retry_after_s,
+            "delay_ms": delay_ms,
+            "after": after,
+        }
         self.put_fault(name, Fault.parse(wish))
 
     def put_fault(self, name: str, fault: Fault) -> None:
