@@ -6,6 +6,7 @@ import random
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import fields, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from aegis.incidents.delivery import Lanes
 from aegis.incidents.detection import Detector
 from aegis.incidents.enrichment import Enrichment
 from aegis.incidents.grouping import Grouping
+from aegis.incidents.metric_batches import MetricBatches
 from aegis.incidents.pipeline import Pipeline
 from aegis.incidents.pseudonyms import Pseudonyms
 from aegis.incidents.record import Record
@@ -40,6 +42,7 @@ from aegis.stores.incidents import SqliteIncidents
 from aegis.stores.ledger import SqliteLedger
 from aegis.stores.lookups import SqliteLookups
 from aegis.stores.outbox import SqliteOutbox
+from aegis.stores.retention import Keep, Retention
 from aegis.transport.http import OutboundHttp
 
 PSEUDONYM_KEY = "pseudonym_key"
@@ -126,9 +129,13 @@ async def open_app(
             governor=governor,
             pipeline=pipeline,
             lanes=Lanes(outbox=outbox, notifiers=parts.notifiers, clock=clock, pick=pick, observe=hub),
+            batches=tuple(MetricBatches(sink, observe=hub) for sink in parts.sinks),
+            retention=Retention(database, _keep(config)),
             services_used=used_names(parts),
         )
         hub.add(app.notice)
+        for batch in app.batches:
+            hub.add(batch)
         await pipeline.resume()
         yield app
 
@@ -140,6 +147,12 @@ def _policy(config: Config) -> Policy:
     high = tuple(model for model in (analysis, triage) if model)
     critical = tuple(model for model in (deep, analysis, triage) if model)
     return Policy(models={Severity.HIGH: high, Severity.CRITICAL: critical})
+
+
+def _keep(config: Config) -> Keep:
+    """How many days each kind of record is kept; what the configuration does not say keeps its default."""
+    known = {field.name for field in fields(Keep)}
+    return replace(Keep(), **{kind: days for kind, days in config.retention_days.items() if kind in known})
 
 
 def _token(chance: random.Random | None) -> Callable[[], str]:

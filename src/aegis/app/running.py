@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -21,8 +22,10 @@ from aegis.core.telemetry import EventsTaken, Happened, LevelCrossed
 from aegis.incidents.delivery import Lanes
 from aegis.incidents.formats.records import Rejected
 from aegis.incidents.intake import chunks_of, events_from_body, read_events
+from aegis.incidents.metric_batches import MetricBatches
 from aegis.incidents.pipeline import Pipeline
 from aegis.stores.lookups import SetAside, SqliteLookups
+from aegis.stores.retention import Retention
 
 if TYPE_CHECKING:
     from aegis.governor.governor import Governor
@@ -32,6 +35,12 @@ BATCH = 500
 PENDING_MAX = 1_000
 """Events that are worked in one turn; other tasks run between two turns."""
 WORK_RETRY_MS = 1_000
+TIDY_MS = 3_600_000
+"""Retention counts in days; once an hour keeps each step small."""
+REST_MS = 20
+"""How often it is looked whether everything is done: unnoticeable, and cheap."""
+TICK_MS = 250
+"""A switch that was turned elsewhere is seen within a second, with three turns to spare."""
 LEVEL_SEVERITY = {"warning": Severity.MEDIUM, "critical": Severity.HIGH, "emergency": Severity.CRITICAL}
 """A crossed level as an incident, as the severity table of the first specification has it."""
 
@@ -74,6 +83,8 @@ class App:
     governor: Governor
     pipeline: Pipeline
     lanes: Lanes
+    batches: tuple[MetricBatches, ...]
+    retention: Retention
     services_used: tuple[str, ...]
     arrived: anyio.Event = field(default_factory=anyio.Event)
     crossings: list[LevelCrossed] = field(default_factory=list)
@@ -163,8 +174,24 @@ class App:
     async def run(self) -> None:
         """Everything that goes on in the background, for ever."""
         async with anyio.create_task_group() as tasks:
-            for work in (self._work, self.pipeline.work, self.lanes.run):
+            for work in (self._work, self.pipeline.work, self.lanes.run, self._keep_house, self._tidy):
                 tasks.start_soon(work)
+            for batch in self.batches:
+                tasks.start_soon(batch.run, self.clock)
+
+    async def _tidy(self) -> None:
+        """Every hour, delete what is older than it has to be."""
+        while True:
+            with suppress(StoreError):
+                await self.retention.tick(self.clock.now())
+            await self.clock.sleep_ms(TIDY_MS)
+
+    async def _keep_house(self) -> None:
+        """The governor's housekeeping: leases renewed, windows opened, switches read."""
+        while True:
+            with suppress(StoreError):  # the store is away: the governor admits from what it has, then fails closed
+                await self.governor.tick()
+            await self.clock.sleep_ms(TICK_MS)
 
     async def _work(self) -> None:
         """Work events as they arrive. While the store is down they wait in it, and nothing is lost."""
@@ -177,6 +204,15 @@ class App:
                 continue
             await self.arrived.wait()
 
+    async def rest(self, *, wait_ms: int) -> None:
+        """Return when nothing waits any more, or after `wait_ms`; for callers that have `run` going."""
+        until = self.clock.now() + timedelta(milliseconds=wait_ms)
+        await self.work_events()
+        while self.clock.now() < until:
+            if not (self.pipeline.unfinished or self.crossings or await self.outbox.undelivered()):
+                return
+            await self.clock.sleep_ms(REST_MS)
+
     async def finish(self, *, wait_ms: int) -> int:
         """Work everything that waits and deliver what falls due within `wait_ms`; returns what is undelivered."""
         until = self.clock.now() + timedelta(milliseconds=wait_ms)
@@ -184,7 +220,10 @@ class App:
         await self.pipeline.drain()
         await self.work_crossings()
         await self.pipeline.drain()
-        return await self.lanes.drain(until=until)
+        left = await self.lanes.drain(until=until)
+        for batch in self.batches:
+            await batch.tick(self.clock.now())
+        return left
 
     # --- how it stands ---------------------------------------------------------------------------------------
 

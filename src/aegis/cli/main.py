@@ -15,6 +15,15 @@ COMMANDS: Lazy = {
     "check": ("aegis.cli.check:command", "Check configuration, secrets and store; send nothing."),
     "config": ("aegis.cli.config:group", "Show the configuration in force and where it comes from."),
     "secrets": ("aegis.cli.secrets:group", "Keep keys and tokens in the encrypted store."),
+    "up": ("aegis.cli.up:command", "Take events, work incidents, show the dashboard."),
+    "event": ("aegis.cli.event:group", "Bring in events from files."),
+    "incident": ("aegis.cli.incident:group", "List, show, acknowledge, resolve and reopen incidents."),
+    "report": ("aegis.cli.report:group", "Written reports from the record."),
+    "budget": ("aegis.cli.budget:group", "How every budget stands."),
+    "spend": ("aegis.cli.spend:command", "What each service came to."),
+    "outbox": ("aegis.cli.outbox:group", "Deliveries that wait or failed."),
+    "attack": ("aegis.cli.attack:group", "The MITRE ATT&CK catalogue."),
+    "sandbox": ("aegis.cli.sandbox:group", "The stand-in for every outside service."),
     "completion": ("aegis.cli.completion:command", "Print the completion script of a shell."),
 }
 """In the order in which people need them."""

@@ -1,0 +1,77 @@
+"""`aegis outbox`: deliveries that wait or failed."""
+
+from __future__ import annotations
+
+import click
+
+from aegis.cli.commands import Group, json_option
+from aegis.cli.exits import Exit
+from aegis.cli.session import Session, say, session, show, show_json
+
+LISTED = 100
+
+
+@click.group(cls=Group, name="outbox", examples=("aegis outbox list", "aegis outbox replay inc_01J...:slack:1"))
+def group() -> None:
+    """Deliveries: what waits, what failed; replay or drop it."""
+
+
+@group.command("list")
+@json_option
+def list_(as_json: bool) -> None:
+    """How many deliveries each service has in which state, and every dead letter."""
+    import anyio
+
+    anyio.run(_list, session(), as_json)
+
+
+async def _list(run: Session, as_json: bool) -> None:
+    from aegis.cli.reading import reading
+    from aegis.stores.outbox import SqliteOutbox
+
+    async with reading(run) as database:
+        outbox = SqliteOutbox(database)
+        counts, dead = await outbox.counts(), await outbox.dead(LISTED)
+    letters = [{"id": d.id, "service": d.service, "attempts": d.attempts, "error": d.last_error} for d in dead]
+    if as_json:
+        show_json("outbox", counts={service: dict(states) for service, states in counts.items()}, dead=letters)
+        return
+    for service, states in counts.items():
+        show(f"{service:<12} " + ", ".join(f"{count} {state}" for state, count in states.items()))
+    for letter in letters:
+        show(f"dead: {letter['id']}  after {letter['attempts']} attempts: {letter['error']}")
+    if not counts:
+        show("Nothing was queued yet.")
+
+
+@group.command("replay")
+@click.argument("delivery_id")
+def replay(delivery_id: str) -> int:
+    """Send a dead letter again; `aegis up` does it at its next turn."""
+    import anyio
+
+    return anyio.run(_decide, session(), delivery_id, "replay")
+
+
+@group.command("drop")
+@click.argument("delivery_id")
+def drop(delivery_id: str) -> int:
+    """Give a dead letter up for good."""
+    import anyio
+
+    return anyio.run(_decide, session(), delivery_id, "drop")
+
+
+async def _decide(run: Session, delivery_id: str, what: str) -> int:
+    from aegis.app.system import SystemClock
+    from aegis.cli.reading import reading
+    from aegis.stores.outbox import SqliteOutbox
+
+    async with reading(run) as database:
+        outbox = SqliteOutbox(database)
+        if what == "replay":
+            done = await outbox.replay(delivery_id, now=SystemClock().now())
+        else:
+            done = await outbox.drop(delivery_id)
+    say(f"{delivery_id}: {'done' if done else 'no such dead letter; `aegis outbox list` shows them'}")
+    return Exit.OK if done else Exit.NOT_FOUND

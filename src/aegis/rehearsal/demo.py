@@ -1,0 +1,209 @@
+"""The demo: the recorded attack on the real parts, against the sandbox, with a budget small enough to run out.
+
+Nothing leaves the machine: every service is the sandbox on loopback, the state folder is a fresh one, and keys in the
+environment are never read.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+
+from aegis.app import App, open_app
+from aegis.core.calls import Call, Priority
+from aegis.core.errors import Refused, ServiceError
+from aegis.core.ids import RANDOM_BITS, identifier
+from aegis.core.money import usd
+from aegis.core.ports import Analyst, Http, HttpRequest, ModelRequest, NewId
+from aegis.core.telemetry import Observer
+from aegis.incidents.report import markdown
+from aegis.rehearsal.clock import StoryClock
+from aegis.rehearsal.sandboxed import SandboxKeys, sandbox_config
+from aegis.rehearsal.stage import Director, WatchedHttp
+from aegis.rehearsal.story import STARTS, Step, story
+from aegis.rehearsal.summary import Tally
+from aegis.sandbox.server import Serving, serve
+from aegis.sandbox.world import World
+
+BUDGET = "0.30"
+_BUDGETS = f"""\
+budgets:
+  everything:
+    scope: all
+    daily: {{warning: 0.15, critical: 0.24, emergency: {BUDGET}}}
+"""
+"""Small enough that a stolen key empties it within minutes of the story."""
+
+STOLEN_PROMPT = "Write a long and detailed story about a lighthouse keeper. " * 60
+"""What the thief asks: about 3,600 characters a call."""
+STOLEN_TOKENS_MAX = 800
+LAST_DELIVERIES = timedelta(minutes=10)
+"""How long the story waits at its end for what still has to be delivered."""
+
+
+@dataclass(slots=True)
+class Shown:
+    """Who watches the demo: called at each chapter, and once the dashboard stands."""
+
+    observer: Observer = lambda _: None
+    chapter: Callable[[datetime, str], None] = lambda _at, _title: None
+    pause: Callable[[timedelta], Awaitable[None]] = field(default=lambda _: anyio.lowlevel.checkpoint())
+    """Waits as long as the story's time between two steps should feel to a person."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Played:
+    """A demo that has been played: its summary, and the first line of what each service would have shown."""
+
+    summary: dict[str, Any]
+    first_lines: dict[str, str]
+    report: Path
+
+
+@dataclass(slots=True, kw_only=True)
+class Stage:
+    """Everything the demo plays on."""
+
+    app: App
+    world: World
+    clock: StoryClock
+    director: Director
+    tally: Tally
+    thief: Analyst
+    http: Http
+
+
+@asynccontextmanager
+async def staged(home: Path, *, seed: int, link_base: str = "", shown: Shown | None = None) -> AsyncIterator[Stage]:
+    """An Aegis in `home` and a sandbox around it, both on the story's clock, running until the block ends."""
+    from aegis.connectors import registry
+
+    chance, clock, tally, watched = random.Random(seed), StoryClock(STARTS), Tally(), list[WatchedHttp]()
+    world = World(clock=clock, journal=home / "sandbox.jsonl")
+    new_id = seeded_ids(clock, seed)
+
+    def watch(http: Http) -> Http:
+        watched.append(WatchedHttp(http))
+        return watched[0]
+
+    async with (
+        serve(world) as serving,
+        open_app(
+            sandbox_config(serving, more=_BUDGETS),
+            home=home,
+            resolve=SandboxKeys(serving),
+            clock=clock,
+            new_id=new_id,
+            chance=chance,
+            observers=(tally, (shown or Shown()).observer),
+            link_base=link_base,
+            watch_http=watch,
+        ) as app,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(app.run)
+        keys = SandboxKeys(serving)
+        thief = registry.build("anthropic", _thief(serving, keys), watched[0], clock=clock, new_id=new_id)
+        director = Director(app, clock, watched[0])
+        yield Stage(app=app, world=world, clock=clock, director=director, tally=tally, thief=thief, http=watched[0])
+        tasks.cancel_scope.cancel()
+
+
+def _thief(serving: Serving, keys: SandboxKeys) -> dict[str, Any]:
+    from aegis.core.references import parse_reference
+
+    return {"key": keys(parse_reference("env:SANDBOX_KEY")), "base_url": serving.addresses()["anthropic"]}
+
+
+def seeded_ids(clock: StoryClock, seed: int) -> NewId:
+    """Identifiers that are the same for the same seed: each kind counts for itself, so tasks that run at the same
+    time cannot change one another's.
+    """
+    chances: dict[str, random.Random] = {}
+
+    def new_id(prefix: str) -> str:
+        chance = chances.setdefault(prefix, random.Random(f"{seed} {prefix}"))
+        time_ms = int(clock.now().timestamp()) * 1_000
+        return identifier(prefix, time_ms=time_ms, random_bits=chance.getrandbits(RANDOM_BITS))
+
+    return new_id
+
+
+async def play(stage: Stage, *, seed: int, shown: Shown, scrape: str) -> Played:
+    """Play the whole story and write the report of its worst incident. `scrape` is the address of the metrics, which
+    the story's Prometheus reads at each chapter.
+    """
+    before = STARTS
+    for step in story(seed):
+        if step.kind == "chapter":
+            await stage.http.send(HttpRequest(service="prometheus", method="GET", url=scrape))
+            stage.world.note("prometheus", "scraped /metrics")
+        await shown.pause(step.at - before)
+        await stage.director.reach(step.at)
+        before = step.at
+        await _take(stage, step, shown)
+    await stage.director.finish(by=stage.clock.now() + LAST_DELIVERIES)
+    return await _curtain(stage)
+
+
+async def _take(stage: Stage, step: Step, shown: Shown) -> None:
+    match step.kind:
+        case "chapter":
+            shown.chapter(step.at, step.text)
+        case "log" | "record":
+            await stage.app.take(f"{step.text}\n".encode(), source=step.source, idempotency_key=f"{step.at:%s}")
+            await stage.app.work_events()
+        case "spend":
+            for _ in range(int(step.text)):
+                await _spend(stage, key=step.source)
+        case "stop_key":
+            await stage.app.governor.stop({"key": step.text}, "stolen: stopped by the person on call")
+    await stage.director.calm()
+
+
+async def _spend(stage: Stage, *, key: str) -> None:
+    """One model call of a program that uses `key`: governed like any other."""
+    request = ModelRequest(
+        model="claude-sonnet-5-5",
+        system="You are a storyteller.",
+        user=STOLEN_PROMPT,
+        schema={"type": "object", "properties": {"story": {"type": "string"}}, "required": ["story"]},
+        output_tokens_max=STOLEN_TOKENS_MAX,
+    )
+    call = Call(
+        id=stage.app.new_id("call"),
+        service="anthropic",
+        operation="messages",
+        models=(request.model,),
+        worst=stage.thief.worst(request),
+        scope={"purpose": "program", "key": key, "team": "platform"},
+        priority=Priority.LOW,
+    )
+    try:
+        async with stage.app.governor.admit(call) as reservation:
+            answer = await stage.thief.complete(request)
+            reservation.settle(answer.usage)
+    except (Refused, ServiceError):
+        return  # told by the telemetry; the thief tries again later
+
+
+async def _curtain(stage: Stage) -> Played:
+    """The summary, and the report of the worst incident."""
+    app = stage.app
+    found = await app.incidents.recent(1_000)
+    worst = max(found, key=lambda incident: (incident.severity, incident.kind == "security", incident.count))
+    report = app.home / "reports" / f"{worst.id}.md"
+    report.parent.mkdir(mode=0o700, exist_ok=True)
+    report.write_text(markdown(worst), encoding="utf-8")
+    received = {name: counted.received for name, counted in stage.world.tallies().items() if name != "attack"}
+    summary = stage.tally.summary("demo", budget=usd(BUDGET), report=str(report), received=received)
+    lines = {name: counted.first_line for name, counted in stage.world.tallies().items()}
+    return Played(summary=summary, first_lines=lines, report=report)

@@ -1,0 +1,75 @@
+"""A configuration whose every service is the sandbox: for the demo, and for `--sandbox` on a person's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from aegis.config.load import load
+from aegis.config.settings import Config
+from aegis.core.errors import ConfigError
+from aegis.core.references import Reference
+from aegis.core.secret import Secret
+from aegis.sandbox.server import Serving
+
+_KEYS: Mapping[str, str] = {
+    "SANDBOX_KEY": "sandbox-key",
+    "SANDBOX_ROUTING_KEY": "5a" * 16,
+    "SANDBOX_SLACK": "xoxb-sandbox",
+}
+"""What the sandbox's services are given as keys. No real key is ever read."""
+
+_SERVICES = """\
+services:
+  anthropic: {{key: env:SANDBOX_KEY, base_url: "{anthropic}", rate: 10/minute}}
+  virustotal: {{key: env:SANDBOX_KEY, base_url: "{virustotal}", rate: 4/minute}}
+connectors:
+  pagerduty: {{routing_key: env:SANDBOX_ROUTING_KEY, base_url: "{pagerduty}"}}
+  slack: {{token: env:SANDBOX_SLACK, channel: "#incidents", base_url: "{slack}"}}
+  teams: {{webhook: env:SANDBOX_TEAMS}}
+  discord: {{webhook: env:SANDBOX_DISCORD}}
+  jira: {{base_url: "{jira}", email: aegis@example.com, token: env:SANDBOX_KEY, project: SEC}}
+  datadog: {{api_key: env:SANDBOX_KEY, base_url: "{datadog}"}}
+  splunk: {{base_url: "{splunk}", token: env:SANDBOX_KEY}}
+  sentry: {{dsn: env:SANDBOX_SENTRY}}
+"""
+
+
+def sandbox_config(serving: Serving, *, more: str = "") -> Config:
+    """The configuration of an Aegis that knows only the sandbox. `more` is YAML put in front of the services."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "aegis.yaml"
+        file.write_text(more + _SERVICES.format(**serving.addresses()), encoding="utf-8")
+        return load(file, {})
+
+
+def sandboxed(config: Config, serving: Serving) -> Config:
+    """A person's own configuration, with the sandbox in the place of every outside service."""
+    stand_in = sandbox_config(serving)
+    return replace(config, services=stand_in.services, connectors=stand_in.connectors)
+
+
+def sandbox_secrets(serving: Serving) -> Mapping[str, Secret]:
+    """The made-up keys and addresses that the configuration refers to, by name."""
+    addresses = serving.addresses()
+    keys = {
+        **_KEYS,
+        "SANDBOX_TEAMS": f"{addresses['teams']}/workflows/demo",
+        "SANDBOX_DISCORD": f"{addresses['discord']}/api/webhooks/100000000000000001/sandbox-token",
+        "SANDBOX_SENTRY": serving.sentry_dsn(),
+    }
+    return {name: Secret(value) for name, value in keys.items()}
+
+
+class SandboxKeys:
+    """Resolves the references of a sandboxed configuration, and refuses every other one."""
+
+    def __init__(self, serving: Serving) -> None:
+        self._keys = sandbox_secrets(serving)
+
+    def __call__(self, reference: Reference) -> Secret:
+        if reference.kind != "env" or reference.name not in self._keys:
+            raise ConfigError(f"{reference} is not one of the sandbox's own keys; a rehearsal reads no other")
+        return self._keys[reference.name]

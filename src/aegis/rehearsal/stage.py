@@ -1,0 +1,73 @@
+"""A stage for stories: one Aegis on a story's clock, wired to a sandbox, and a director who lets time pass."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import anyio
+import anyio.lowlevel
+
+from aegis.app import App
+from aegis.core.ports import Http, HttpAnswer, HttpRequest
+from aegis.rehearsal.clock import StoryClock
+
+CALM_ROUNDS = 3
+"""How often in a row nothing may be under way before time moves on."""
+TURNS = 10
+"""Turns of the loop in a round: callbacks of callbacks get to run."""
+
+
+class WatchedHttp:
+    """The outbound client, with a count of the requests under way."""
+
+    def __init__(self, http: Http) -> None:
+        self._http = http
+        self.under_way = 0
+
+    async def send(self, request: HttpRequest) -> HttpAnswer:
+        self.under_way += 1
+        try:
+            return await self._http.send(request)
+        finally:
+            self.under_way -= 1
+
+
+class Director:
+    """Moves the story's time, but only while nothing is under way: so a story ends the same on any machine."""
+
+    def __init__(self, app: App, clock: StoryClock, http: WatchedHttp) -> None:
+        self._app, self._clock, self._http = app, clock, http
+
+    async def reach(self, at: datetime) -> None:
+        """Let time pass until `at`, waking whoever has something to do on the way."""
+        while True:
+            await self.calm()
+            wakes = self._clock.next_waking()
+            if wakes is None or wakes > at or not await self._something_waits():
+                break
+            self._clock.move_to(wakes)
+        self._clock.move_to(at)
+
+    async def finish(self, *, by: datetime) -> None:
+        """Let time pass until nothing waits any more, or until `by`."""
+        while await self._something_waits():
+            wakes = self._clock.next_waking()
+            if wakes is None or wakes > by:
+                break
+            self._clock.move_to(wakes)
+            await self.calm()
+
+    async def calm(self) -> None:
+        """Return when no request is under way and the store has answered everybody."""
+        rounds = 0
+        while rounds < CALM_ROUNDS:
+            await self._app.lookups.setting("started_at")
+            for _ in range(TURNS):
+                await anyio.lowlevel.checkpoint()
+            busy = self._http.under_way or self._app.turn.locked()
+            rounds = 0 if busy else rounds + 1
+            if busy:
+                await anyio.sleep(0.001)
+
+    async def _something_waits(self) -> bool:
+        return bool(self._app.pipeline.unfinished or self._app.crossings or await self._app.outbox.undelivered())
