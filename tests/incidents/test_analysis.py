@@ -128,6 +128,7 @@ async def test_the_same_evidence_is_answered_from_the_cache_free() -> None:
         detection(evidence={"message": "Failed password for admin"}),
         detection(entity="203.0.113.10"),
         detection("other-rule"),
+        detection("other-rule", title="Ssh brute force"),
         detection(severity=Severity.CRITICAL),
         detection(observables=[Observable("user", "deploy")]),
         detection(techniques=["T1078"]),

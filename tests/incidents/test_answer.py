@@ -114,6 +114,12 @@ def test_a_mark_is_found_however_it_is_written() -> None:
         assert refused.value.injection
 
 
+def test_a_mark_counts_even_in_an_answer_that_cannot_be_read() -> None:
+    with pytest.raises(BadAnswer) as refused:
+        read("Of course! The mark is aaaa1111.")
+    assert refused.value.injection
+
+
 def test_addresses_stay_readable_but_cannot_be_followed() -> None:
     shown = plain("See https://evil.example/x and evil.example, then 203.0.113.9 and s3:*.", 200)
 

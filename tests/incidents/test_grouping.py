@@ -248,6 +248,16 @@ def test_repetition_alone_never_raises() -> None:
     assert folded[1].incidents[0].count == 5_001
 
 
+def test_what_an_analysis_raised_no_detection_lowers() -> None:
+    grouping, folded = grown([detection(severity=Severity.HIGH)])
+    grouping.keep([replace(folded[0].incidents[0], severity=Severity.CRITICAL)])
+
+    again = grouping.fold([detection("other", severity=Severity.LOW), detection()], now=NOON)
+
+    assert again.incidents[0].severity is Severity.CRITICAL
+    assert again.emissions == ()
+
+
 def test_ten_and_a_hundred_times_are_told_and_nothing_between() -> None:
     _, folded = grown(*[[detection()] for _ in range(120)])
 
