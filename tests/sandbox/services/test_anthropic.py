@@ -161,6 +161,13 @@ async def test_a_wrong_request_is_refused(client: Client, version: str, more: di
     assert client.world.received("anthropic").rejected == 1
 
 
+async def test_the_models_are_those_with_a_price(client: Client) -> None:
+    answer = await client.get("/anthropic/v1/models", x_api_key="k", anthropic_version=NEW)
+    listed = [one["id"] for one in answer.json["data"]]
+    assert "claude-sonnet-5-5" in listed
+    assert not any(name.startswith("gpt") for name in listed)
+
+
 async def test_sampling_is_still_taken_by_the_older_version(client: Client) -> None:
     assert (await ask(client, question(temperature=0.5), OLD)).status == 200
 

@@ -25,6 +25,9 @@ from aegis.sandbox.services.anthropic_checks import VERSIONS, check_request, wor
 BODY_MAX = 32 * 1024 * 1024
 """32 MB (platform.claude.com, errors: request_too_large)."""
 
+RELEASED = "2026-01-01T00:00:00Z"
+"""What the sandbox says of every model's release."""
+
 DELTA = 24
 """Characters in a streamed piece."""
 
@@ -129,6 +132,15 @@ def _messages(asked: Asked, room: Room, _found: re.Match[str]) -> Reply:
     )
 
 
+def _models(_asked: Asked, room: Room, _found: re.Match[str]) -> Reply:
+    """The models there are; asking is free and shows that a key works."""
+    known = [name for name, price in room.terms.prices.models.items() if price.service == "anthropic"]
+    listed = [{"type": "model", "id": name, "display_name": name, "created_at": RELEASED} for name in known]
+    ends = {"first_id": known[0] if known else None, "last_id": known[-1] if known else None}
+    body = {"data": listed, "has_more": False, **ends}
+    return reply_json(200, body, headers={"request-id": _id("req", room)})
+
+
 def _written(request: Mapping[str, Any], room: Room) -> tuple[Document, str, int]:
     """The content block, why it ended, and its output tokens."""
     _, users = words(request)
@@ -215,5 +227,6 @@ def failure(status: int, retry_after_s: int | None) -> Reply:
 ROUTES = (
     route("POST", "/v1/messages", _messages),
     route("POST", "/v1/messages/count_tokens", _count),
+    route("GET", "/v1/models", _models),
 )
 SERVICE = Service(name="anthropic", answer=answer, failure=failure)
