@@ -73,7 +73,7 @@ async def open_app(
     async with AsyncExitStack() as opened:
         database = await Database.open(config.store.path(home))
         opened.push_async_callback(database.close)
-        outbound = OutboundHttp(clock=clock, observer=hub, allow_private=private_hosts(config))
+        outbound = OutboundHttp(clock=clock, observer=hub, allow_private=private_hosts(config, resolve))
         opened.push_async_callback(outbound.close)
         http = watch_http(outbound)
         parts = build_parts(config, home=home, http=http, clock=clock, new_id=new_id, resolve=resolve)

@@ -9,11 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
-from urllib.parse import urlsplit
 
 from aegis.config.settings import Config, Service, Value
 from aegis.connectors import registry
-from aegis.core.addresses import is_loopback
 from aegis.core.budgets import Amounts, Budget
 from aegis.core.calls import Priority
 from aegis.core.ports import Analyst, Clock, Enricher, Http, MetricSink, NewId, Notifier
@@ -23,16 +21,6 @@ from aegis.core.windows import WindowPolicy
 from aegis.governor.policies import ServicePolicy
 
 Resolve: TypeAlias = Callable[[Reference], Secret]
-
-FIELD_OF: Mapping[str, Mapping[str, str]] = {
-    "teams": {"url": "webhook"},
-    "discord": {"url": "webhook"},
-    "jira": {"url": "base_url"},
-    "splunk": {"url": "base_url"},
-    "datadog": {"key": "api_key"},
-    "virustotal": {"key": "api_key"},
-}
-"""Where the configuration's word for a value differs from the connector's."""
 
 NOTIFIERS = ("pagerduty", "slack", "teams", "discord", "jira", "datadog", "splunk", "sentry")
 CATALOGUE_FILE = "attack.json"
@@ -62,12 +50,13 @@ def build_parts(config: Config, *, home: Path, http: Http, clock: Clock, new_id:
     def make(name: str, values: Mapping[str, Any]) -> Any:
         return registry.build(name, values, http, clock=clock, new_id=new_id)
 
-    used = {name: _values(name, values, resolve) for name, values in config.connectors.items() if name in NOTIFIERS}
+    used = {name: _values(values, resolve) for name, values in config.connectors.items() if name in NOTIFIERS}
     made = {name: make(name, values) for name, values in used.items()}
-    enrichers = [make("attack", {"catalogue": str(home / CATALOGUE_FILE)})]
+    catalogue = config.connectors.get("attack", {}).get("catalogue") or str(home / CATALOGUE_FILE)
+    enrichers = [make("attack", {"catalogue": catalogue})]
     virustotal = config.services.get("virustotal")
     if virustotal is not None and virustotal.key is not None:
-        enrichers.append(make("virustotal", _service_values(virustotal, resolve)))
+        enrichers.append(make("virustotal", _service_values(virustotal, resolve, key="api_key")))
     anthropic = config.services.get("anthropic")
     analyst = None
     if anthropic is not None and anthropic.key is not None:
@@ -80,20 +69,15 @@ def build_parts(config: Config, *, home: Path, http: Http, clock: Clock, new_id:
     )
 
 
-def _values(name: str, values: Mapping[str, Value], resolve: Resolve) -> dict[str, Any]:
-    """A connector's values under the connector's own names, secrets resolved, empty ones left to its defaults."""
-    known = {field.name for field in registry.fields(name)}
-    renamed = {FIELD_OF.get(name, {}).get(key, key): value for key, value in values.items() if value not in ("", None)}
-    if name == "datadog" and "base_url" not in renamed and "site" in renamed:
-        renamed["base_url"] = f"https://api.{renamed['site']}"
-    return {
-        key: resolve(value) if isinstance(value, Reference) else value for key, value in renamed.items() if key in known
-    }
+def _values(values: Mapping[str, Value], resolve: Resolve) -> dict[str, Any]:
+    """A connector's values with the secrets resolved; empty ones are left to its defaults."""
+    given = {key: value for key, value in values.items() if value not in ("", None)}
+    return {key: resolve(value) if isinstance(value, Reference) else value for key, value in given.items()}
 
 
-def _service_values(service: Service, resolve: Resolve) -> dict[str, Any]:
+def _service_values(service: Service, resolve: Resolve, *, key: str = "key") -> dict[str, Any]:
+    """A metered service's key, under the connector's name for it, and its address where it is not the vendor's."""
     assert service.key is not None
-    key = FIELD_OF.get(service.name, {}).get("key", "key")
     values: dict[str, Any] = {key: resolve(service.key)}
     return values | ({"base_url": service.base_url} if service.base_url else {})
 
@@ -118,14 +102,13 @@ def quotas(config: Config) -> tuple[Budget, ...]:
     return (Budget(name="virustotal", windows=(amounts,), scope=scope, unit="requests", reserve=share),)
 
 
-def private_hosts(config: Config) -> frozenset[str]:
-    """Hosts that the configuration itself names and that may stand on private addresses: a team's own Splunk, Jira or
-    Sentry, a model server. Loopback needs no leave; webhook addresses are secrets and never private.
-    """
-    named = [str(values.get("url") or "") for name, values in config.connectors.items() if name in ("jira", "splunk")]
-    named += [service.base_url for service in config.services.values()]
-    hosts = {urlsplit(address).hostname or "" for address in named}
-    return frozenset(host for host in hosts if host and not is_loopback(host))
+def private_hosts(config: Config, resolve: Resolve) -> frozenset[str]:
+    """Hosts of connectors whose configuration says that they stand on a private address (`allow_private`)."""
+    hosts: set[str] = set()
+    for name, values in config.connectors.items():
+        if name in NOTIFIERS:
+            hosts |= registry.private_hosts(registry.load(name).Config(**_values(values, resolve)))
+    return frozenset(hosts)
 
 
 def used_names(parts: Parts) -> tuple[str, ...]:

@@ -1,0 +1,80 @@
+"""The service as a person runs it: start to healthy, memory, and the import of a real file, each in its own process."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request  # noqa: TID251 - the benchmark is the client here
+from pathlib import Path
+from typing import Any
+
+ROUNDS = 5
+PORT = 18_787
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "detection"
+
+
+def healthy() -> tuple[float, float]:
+    """Seconds from the start of `aegis up` to a 200 of /readyz, and its resident memory in MiB after that."""
+    with tempfile.TemporaryDirectory() as home:
+        command = [sys.executable, "-m", "aegis", "up", "--home", home, "--set", f"server.listen=127.0.0.1:{PORT}"]
+        began = time.monotonic()
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL, cwd=home)
+        try:
+            while time.monotonic() - began < 20:
+                try:
+                    with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/readyz", timeout=1) as answer:  # noqa: TID251
+                        if answer.status == 200:
+                            break
+                except (urllib.error.URLError, ConnectionError):
+                    time.sleep(0.005)
+            took = time.monotonic() - began
+            status = Path(f"/proc/{process.pid}/status").read_text()
+            rss = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
+            return took, rss / 1024
+        finally:
+            os.kill(process.pid, signal.SIGTERM)
+            process.wait(20)
+
+
+def imported() -> dict[str, Any]:
+    """Events a second of `aegis event import --sandbox` on a real file, the whole process counted."""
+    file = SHARED / "evtx_attack.jsonl.xz"
+    if not file.exists():
+        return {"skipped": "the evidence folder ../shared is not beside this checkout"}
+    rates = []
+    for _ in range(3):
+        with tempfile.TemporaryDirectory() as home:
+            command = [
+                sys.executable,
+                "-m",
+                "aegis",
+                "event",
+                "import",
+                str(file),
+                "--at",
+                "/event",
+                "--sandbox",
+                "--json",
+            ]
+            began = time.monotonic()
+            done = subprocess.run([*command, "--home", home], capture_output=True, check=True, cwd=home)
+            took = time.monotonic() - began
+            rates.append(json.loads(done.stdout)["events"] / took)
+    return {"events_per_second": round(statistics.median(rates)), "goal": ">= 2,000, whole process with deliveries"}
+
+
+def run() -> dict[str, Any]:
+    starts = [healthy() for _ in range(ROUNDS)]
+    return {
+        "up_healthy_s": round(statistics.median(took for took, _ in starts), 2),
+        "up_rss_mib": round(statistics.median(rss for _, rss in starts), 1),
+        "import_evtx_attack": imported(),
+        "goals": {"up_healthy_s": 1.5, "up_rss_mib": 100},
+    }
