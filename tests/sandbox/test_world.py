@@ -96,6 +96,20 @@ def test_what_is_no_journal_of_a_sandbox_is_refused_by_name(path: Path, clock: H
         World(clock=clock, journal=path)
 
 
+def test_a_running_sandbox_can_be_looked_at_but_not_shared(path: Path, clock: HandClock) -> None:
+    running = World(clock=clock, journal=path)
+    running.receive("pagerduty", event())
+    onlooker = World(clock=clock, journal=path)
+    assert onlooker.received("pagerduty").received == 1
+    with pytest.raises(ConfigError, match="running"):
+        onlooker.own()
+    running.receive("pagerduty", event())
+    running.close()
+    with pytest.raises(ConfigError, match="running"):
+        onlooker.own()
+    assert World(clock=clock, journal=path).received("pagerduty").received == 2
+
+
 def test_a_reset_forgets_everything_also_on_disk(path: Path, clock: HandClock) -> None:
     world = World(clock=clock, journal=path)
     world.receive("pagerduty", event())
@@ -111,7 +125,7 @@ def test_a_reset_forgets_everything_also_on_disk(path: Path, clock: HandClock) -
 
 
 def test_a_journal_is_for_its_owner_only(path: Path, clock: HandClock) -> None:
-    World(clock=clock, journal=path)
+    World(clock=clock, journal=path).own()
     assert path.stat().st_mode & 0o777 == 0o600
 
 

@@ -52,8 +52,8 @@ class Serving:
 
 @asynccontextmanager
 async def serve(world: World, *, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[Serving]:
-    """Serve `world` until the block ends. Port 0 takes a free one. Raises `ConfigError` when `host` is not loopback
-    or the port is taken.
+    """Serve `world` until the block ends. Port 0 takes a free one. Raises `ConfigError` when `host` is not loopback,
+    the port is taken, or the world's journal belongs to a running sandbox.
     """
     from uvicorn.config import Config
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -61,6 +61,7 @@ async def serve(world: World, *, host: str = "127.0.0.1", port: int = 0) -> Asyn
 
     if not is_loopback(host):
         raise ConfigError(f"the sandbox has no accounts and listens on loopback only, not on {host}")
+    world.own()
     state = ServerState()
 
     def hang_up(scope: Scope, hard: bool) -> None:

@@ -112,6 +112,13 @@ class World:
         for kind, key, document in entry.get("changes", ()):
             self._rooms[name].apply((kind, key, document))
 
+    def own(self) -> None:
+        """Make the journal this process's own, before the first request needs it. Raises `ConfigError` when a running
+        sandbox has it; a world that only reads never does this.
+        """
+        if self._journal:
+            self._journal.own()
+
     def reset(self) -> None:
         """Forget everything, faults too."""
         self._faults.clear()
