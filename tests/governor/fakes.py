@@ -1,12 +1,10 @@
-"""A clock that only moves when told, a ledger to ask, and a governor made of both."""
+"""A governor on a clock that stands still, with prices that are easy to add up."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TypeVar
-
-import anyio.lowlevel
 
 from aegis.core.budgets import Amounts, Budget
 from aegis.core.calls import Call, Priority
@@ -17,33 +15,13 @@ from aegis.core.windows import WindowPolicy
 from aegis.governor.governor import Governor
 from aegis.governor.policies import ServicePolicy
 from aegis.stores.memory_ledger import MemoryLedger
+from aegis.testing import FakeClock
 
 T = TypeVar("T")
 START = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
+HOUR_MS = 3_600_000
 CENT = 10_000_000
 """A cent in nano-dollars."""
-
-
-class FakeClock:
-    """Both clocks move together, and only by `advance` or by somebody's sleep."""
-
-    def __init__(self) -> None:
-        self.wall, self.mono_ns = START, 1
-
-    def now(self) -> datetime:
-        return self.wall
-
-    def monotonic_ns(self) -> int:
-        return self.mono_ns
-
-    def advance(self, **span: float) -> None:
-        step = timedelta(**span)
-        self.wall += step
-        self.mono_ns += step // timedelta(microseconds=1) * 1_000
-
-    async def sleep_ms(self, milliseconds: int) -> None:
-        self.advance(milliseconds=milliseconds)
-        await anyio.lowlevel.checkpoint()
 
 
 DAY = WindowPolicy(kind="day")
@@ -94,7 +72,7 @@ class Stage:
         clock: FakeClock | None = None,
         holder: str = "main",
     ) -> None:
-        self.clock = clock or FakeClock()
+        self.clock = clock or FakeClock(START)
         self.ledger = ledger or MemoryLedger(self.clock)
         self.told: list[Happened] = []
         self.governor = Governor(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import anyio
 import pytest
-from tests.governor.fakes import CENT, Stage, asking, daily
+from tests.governor.fakes import CENT, HOUR_MS, Stage, asking, daily
 
 from aegis.core.errors import BadInput, Billed, BudgetExceeded, Refused, ServiceError, Stopped, StoreError, UnknownPrice
 from aegis.core.telemetry import CallEnded, LevelCrossed, WindowReset
@@ -129,7 +129,7 @@ async def test_each_level_is_told_once_in_a_window_and_again_in_the_next() -> No
         await governor.tick()
         levels = [(crossing.level, crossing.window) for crossing in stage.heard(LevelCrossed)]
         assert levels == [("warning", "day 2026-11-21"), ("emergency", "day 2026-11-21")]
-        stage.clock.advance(hours=14)
+        stage.clock.pass_ms(14 * HOUR_MS)
         await governor.tick()
         assert [reset.window for reset in stage.heard(WindowReset)] == ["day 2026-11-22"]
         async with governor.admit(asking(tokens=6)) as reservation:

@@ -13,8 +13,9 @@ from datetime import datetime
 from itertools import chain
 from typing import Literal
 
-from aegis.core.calls import Call, Priority
+from aegis.core.calls import Call, Priority, Usage
 from aegis.core.throttles import ThrottleCurve
+from aegis.core.usage import units_of
 from aegis.core.windows import WindowPolicy
 
 Level = Literal["warning", "critical", "emergency"]
@@ -158,6 +159,22 @@ def _window_lines(budget: Budget, amounts: Amounts, part: str) -> Iterator[Line]
         )
 
 
+class Route:
+    """The lines that one kind of call has to fit, grouped by unit: all lines of a unit need the same of it."""
+
+    __slots__ = ("groups", "lines", "throttled", "units")
+
+    def __init__(self, lines: Sequence[Line]) -> None:
+        self.lines = tuple(lines)
+        self.units = tuple(dict.fromkeys(line.unit for line in lines))
+        self.groups = tuple(tuple(line for line in lines if line.unit == unit) for unit in self.units)
+        self.throttled = tuple(line for line in lines if line.throttle is not None)
+
+    def needs(self, cost: int, usage: Usage) -> tuple[int, ...]:
+        """What a cost and a usage take of each unit: money, or units of the meter."""
+        return tuple([cost if unit == MONEY else units_of(usage, unit) for unit in self.units])
+
+
 class BudgetBook:
     """Finds the lines of a call, at the same cost for ten budgets and for ten thousand.
 
@@ -173,12 +190,12 @@ class BudgetBook:
             self._groups.setdefault(names, {}).setdefault(exact, []).append(budget)
         self._names = tuple(sorted({name for names in self._groups for name in names}))
         self._shares = any(budget.reserve for budget in budgets)
-        self._remembered: dict[tuple[str | Priority, ...], tuple[Line, ...]] = {}
+        self._remembered: dict[tuple[str | Priority, ...], Route] = {}
         self._lines: dict[tuple[str, str], tuple[Line, ...]] = {}
 
-    def lines(self, call: Call, model: str) -> tuple[Line, ...]:
+    def route(self, call: Call, model: str) -> Route:
         """Every line that `call`, made with `model`, has to fit, in the order of their keys."""
-        values: tuple[str | Priority, ...] = tuple(_value(call, model, name) for name in self._names)
+        values: tuple[str | Priority, ...] = tuple([_value(call, model, name) for name in self._names])
         key = (*values, call.priority) if self._shares else values
         found = self._remembered.get(key)
         if found is None:
@@ -197,7 +214,7 @@ class BudgetBook:
             found = self._lines[budget.name, part] = lines_of(budget, part)
         return found
 
-    def _find(self, values: Mapping[str, str], priority: Priority) -> tuple[Line, ...]:
+    def _find(self, values: Mapping[str, str], priority: Priority) -> Route:
         lines: list[Line] = []
         for names, by_value in self._groups.items():
             have = tuple(values[name] for name in names)
@@ -205,11 +222,8 @@ class BudgetBook:
                 parts = [value for want, value in zip(wanted, have, strict=True) if want == "*"]
                 for budget in budgets:
                     lines += self.part(budget, "/".join(parts))
-        return tuple(
-            line
-            for line in sorted(lines, key=lambda line: line.key)
-            if not line.share or priority < Priority[line.share]
-        )
+        lines.sort(key=lambda line: line.key)
+        return Route([line for line in lines if not line.share or priority < Priority[line.share]])
 
 
 def _matching(

@@ -76,8 +76,9 @@ def reclaim(shelf: Shelf, holder: str, now_ms: int) -> None:
     lost: list[Entry] = []
     for entry in shelf.unsettled(holder):
         lost.append(entry._replace(state="worst", ended_ms=now_ms, cost=entry.worst))
-        for row_id, units in entry.holds:
-            forfeits[row_id] = forfeits.get(row_id, 0) + units
+        for rows, units in entry.holds:
+            for row_id in rows:
+                forfeits[row_id] = forfeits.get(row_id, 0) + units
     shelf.write(holder, shelf.epoch(holder), lost)
     for row_id, lease in shelf.leases(holder).items():
         row = shelf.row(row_id)
@@ -94,7 +95,7 @@ def reclaim(shelf: Shelf, holder: str, now_ms: int) -> None:
 def sync(shelf: Shelf, request: Sync, now_ms: int) -> Synced:
     """Apply one report and lend what is asked for. Raises `Fenced` when the holder's epoch is over."""
     _not_fenced(shelf, request.holder, request.epoch)
-    answer = Synced(switch_generation=shelf.switch_generation(), recall=shelf.recalled(request.holder, now_ms))
+    answer = Synced()
     shelf.write(request.holder, request.epoch, [*request.sent, *request.ended])
     for report in request.spent:
         _report(shelf, request.holder, report, now_ms, answer)
@@ -105,7 +106,9 @@ def sync(shelf: Shelf, request: Sync, now_ms: int) -> Synced:
     idle = dict(request.idle)
     for want in request.wants:
         answer.verdicts.append(_want(shelf, request.holder, want, idle, now_ms, answer))
-    shelf.set_holder(request.holder, request.epoch, now_ms + LEASE_MS)
+    if request.renew:
+        answer.recall = shelf.recalled(request.holder, now_ms)
+        shelf.set_holder(request.holder, request.epoch, now_ms + LEASE_MS)
     return answer
 
 
@@ -141,7 +144,7 @@ def _correct(shelf: Shelf, correction: Correction, now_ms: int) -> None:
     entry = shelf.entry(correction.attempt)
     if entry is None or entry.state != "worst":
         return
-    for row_id, counted in entry.holds:
+    for row_id, counted in [(row_id, units) for rows, units in entry.holds for row_id in rows]:
         row = shelf.row(row_id)
         change = correction.units.get(row_id, counted) - counted
         if row.rolling:

@@ -14,12 +14,11 @@ EntryState = Literal["sent", "settled", "void", "worst", "refused", "cached"]
 
 
 class Entry(NamedTuple):
-    """One attempt in the journal. `holds` pairs row ids with what was reserved of them; `body` is JSON (scope,
-    usage, explanation). `worst` and `cost` are nano-dollars.
+    """One attempt in the journal. `attempt` begins with the call's id and a slash; `holds` pairs numbers of rows with
+    what was reserved of each of them; `body` is JSON (scope, usage, explanation). `worst` and `cost` are nano-dollars.
     """
 
     attempt: str
-    call_id: str
     state: EntryState
     service: str
     model: str
@@ -27,8 +26,12 @@ class Entry(NamedTuple):
     ended_ms: int
     worst: int
     cost: int
-    holds: tuple[tuple[int, int], ...]
+    holds: tuple[tuple[tuple[int, ...], int], ...]
     body: bytes
+
+    @property
+    def call_id(self) -> str:
+        return self.attempt.rpartition("/")[0]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -96,7 +99,8 @@ class Sync:
     """One report of a holder, applied whole or not at all. Each want is one call: all of its lines or none.
 
     `idle` is what the holder has free of rows it already leases, so that a want asks only for what is missing.
-    `refused` are rows that calls were finally refused for.
+    `refused` are rows that calls were finally refused for. `renew` begins the lease anew; a report of calls that are
+    about to be sent need not, and is then as short as it can be.
     """
 
     holder: str
@@ -108,6 +112,7 @@ class Sync:
     refused: Sequence[int] = ()
     wants: Sequence[Sequence[tuple[Line, int]]] = ()
     idle: Mapping[int, int] = field(default_factory=dict)
+    renew: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +176,6 @@ class Synced:
     crossings: list[Crossing] = field(default_factory=list)
     resets: list[Reset] = field(default_factory=list)
     recall: set[int] = field(default_factory=set)
-    switch_generation: int = 0
 
 
 class Shelf(Protocol):
@@ -203,7 +207,6 @@ class Shelf(Protocol):
 
     def slots(self, row_id: int) -> Mapping[int, int]: ...
     def set_slot(self, row_id: int, slot_ms: int, units: int) -> None: ...
-    def switch_generation(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

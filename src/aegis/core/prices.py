@@ -15,7 +15,6 @@ from datetime import date
 from aegis.core.calls import Usage
 from aegis.core.errors import BadInput, UnknownPrice
 from aegis.core.money import MAX_NANOS, Nanos, format_usd
-from aegis.core.usage import units_of
 
 MILLION = 1_000_000
 NAMES_REMEMBERED = 4_096
@@ -44,6 +43,12 @@ class Price:
     rates: Mapping[str, Tiers]
     since: date = date.min
     source: str = ""
+    _flat: dict[str, Nanos] = field(init=False, repr=False, compare=False)
+    """Rates that no prompt length changes: most models have no other."""
+
+    def __post_init__(self) -> None:
+        flat = {meter: tiers[0][1] for meter, tiers in self.rates.items() if len(tiers) == 1}
+        object.__setattr__(self, "_flat", flat if len(flat) == len(self.rates) else {})
 
     def cost(self, usage: Usage) -> Nanos:
         """What `usage` costs, rounded up. Raises `UnknownPrice` for a meter without a rate, `BadInput` above 64 bits."""
@@ -54,16 +59,17 @@ class Price:
         return self._total(usage, dearest=True)
 
     def _total(self, usage: Usage, *, dearest: bool) -> Nanos:
-        prompt = 0
-        for meter in _INPUT_METERS:
-            prompt += usage.get(meter, 0)
-        total = 0
+        flat, total, prompt = self._flat, 0, -1
         for meter, units in usage.items():
-            if units:
-                total += units * _rate(self._tiers(meter), prompt, dearest=dearest)
-        for meter in _NEVER_BILLED:
-            if meter in self.rates and meter not in usage:
-                total += units_of(usage, meter) * _rate(self.rates[meter], prompt, dearest=dearest)
+            rate = flat.get(meter)
+            if rate is None and units:
+                if prompt < 0:
+                    prompt = sum([usage.get(name, 0) for name in _INPUT_METERS])
+                rate = _rate(self._tiers(meter), prompt, dearest=dearest)
+            if units and rate:
+                total += units * rate
+        if "requests" in self.rates and "requests" not in usage:
+            total += _rate(self.rates["requests"], 0, dearest=dearest)  # every call is one request
         cost = -(-total // MILLION)
         if cost > MAX_NANOS:
             raise BadInput(f"{self.service} {self.model}: a cost that does not fit 64 bits", code="bad_usage")

@@ -59,7 +59,7 @@ class Account:
     async def explain(self, call_id: str) -> Sequence[Explanation]:
         """Every attempt of a call, oldest first: what it needed of which line, which gate refused it and why."""
         entries = await self._ledger.attempts(call_id)
-        numbers = sorted({row for entry in entries for row, _ in entry.holds})
+        numbers = sorted({row for entry in entries for rows, _ in entry.holds for row in rows})
         names = {row.id: (_name(row), row.unit) for row in await self._ledger.numbered(numbers)}
         return [explanation(entry, names) for entry in entries]
 

@@ -6,15 +6,15 @@ its worst case, and then it is known as `excess`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Final
 
-from aegis.core.budgets import Line
-from aegis.core.ledger import Grant
+from aegis.core.budgets import ROUTES_REMEMBERED, Line, Route
+from aegis.core.ledger import Grant, Spent
 
-Needs: TypeAlias = Sequence[tuple[Line, int]]
-"""What a call needs, at worst, of each line it has to fit."""
+IDLE_NS: Final = 2_000_000_000
+"""Allowance unused this long goes back, so that other holders find it."""
 
 
 class Allowance:
@@ -37,29 +37,211 @@ class Allowance:
         """Settled and held, as far as this holder knows."""
         return self.settled + self.spent + self.held + self.others
 
+    def settle(self, need: int, amount: int) -> None:
+        """A call that held `need` ended with `amount`."""
+        self.held -= need
+        self.spent += amount
+        if amount <= need:
+            self.free += need - amount
+            return
+        beyond = amount - need
+        covered = min(self.free, beyond)
+        self.free -= covered
+        self.excess += beyond - covered
 
-@dataclass(slots=True)
+
+class Bundle:
+    """The allowances of one route, grouped by unit as the route is, looked up once and used for many calls."""
+
+    __slots__ = ("ends_at", "groups", "journalled", "rows", "used_ns")
+
+    def __init__(self, groups: Sequence[Sequence[Allowance]]) -> None:
+        self.groups = tuple(tuple(group) for group in groups)
+        self.rows = tuple(tuple(allowance.row for allowance in group) for group in groups)
+        self.journalled = tuple(i for i, group in enumerate(self.groups) if group[0].line.journalled)
+        self.ends_at: datetime | None = min((a.ends_at for group in groups for a in group), default=None)
+        self.used_ns = 0
+
+    def take(self, needs: Sequence[int]) -> bool:
+        """Hold every need on every line, or nothing on any."""
+        for group, need in zip(self.groups, needs, strict=True):
+            for allowance in group:
+                if allowance.free < need:
+                    return False
+        for group, need in zip(self.groups, needs, strict=True):
+            for allowance in group:
+                allowance.free -= need
+                allowance.held += need
+        return True
+
+    def settle(self, needs: Sequence[int], amounts: Sequence[int]) -> None:
+        """A call that held `needs` ended with `amounts`."""
+        for group, need, amount in zip(self.groups, needs, amounts, strict=True):
+            if amount > need:
+                for allowance in group:
+                    allowance.settle(need, amount)
+                continue
+            back = need - amount
+            for allowance in group:
+                allowance.held -= need
+                allowance.spent += amount
+                allowance.free += back
+
+
 class Hold:
     """What one attempt has reserved, and under which epoch."""
 
-    attempt: str
-    epoch: int
-    parts: list[tuple[Allowance, int]]
-    journalled: bool
+    __slots__ = ("attempt", "bundle", "epoch", "journalled", "needs")
 
-    def rows(self) -> tuple[tuple[int, int], ...]:
-        """Pairs of a row and what is held of it, for the journal."""
-        return tuple((allowance.row, need) for allowance, need in self.parts if need)
+    def __init__(self, attempt: str, epoch: int, bundle: Bundle, needs: tuple[int, ...]) -> None:
+        self.attempt, self.epoch, self.bundle, self.needs = attempt, epoch, bundle, needs
+        self.journalled = False
+        for unit in bundle.journalled:
+            self.journalled = self.journalled or needs[unit] > 0
+
+    def rows(self) -> tuple[tuple[tuple[int, ...], int], ...]:
+        """The numbers of rows and what is held of each of them, for the journal."""
+        return tuple([(rows, need) for rows, need in zip(self.bundle.rows, self.needs, strict=True) if need])
+
+    def units(self, amounts: Sequence[int]) -> dict[int, int]:
+        """Amounts by row number."""
+        return {row: amount for rows, amount in zip(self.bundle.rows, amounts, strict=True) for row in rows}
 
 
-def settle(allowance: Allowance, need: int, amount: int) -> None:
-    """A call that held `need` ended with `amount`."""
-    allowance.held -= need
-    allowance.spent += amount
-    if amount <= need:
-        allowance.free += need - amount
-        return
-    beyond = amount - need
-    covered = min(allowance.free, beyond)
-    allowance.free -= covered
-    allowance.excess += beyond - covered
+class Allowances:
+    """Everything that this process was lent and has not given back."""
+
+    def __init__(self) -> None:
+        self._current: dict[str, Allowance] = {}
+        self._retired: dict[int, Allowance] = {}
+        self._bundles: dict[Route, Bundle] = {}
+        self._used: set[Bundle] = set()
+        self._dirty: set[Allowance] = set()
+
+    @property
+    def unreported(self) -> bool:
+        """Whether anything was spent or is to go back."""
+        return bool(self._used or self._dirty)
+
+    def __bool__(self) -> bool:
+        return bool(self._current)
+
+    def get(self, line: Line) -> Allowance | None:
+        return self._current.get(line.key)
+
+    def current(self) -> Iterable[Allowance]:
+        return list(self._current.values())
+
+    def idle(self, row: int) -> int:
+        """What is free of a row: lent, but held by no call."""
+        return sum(a.free for a in (*self._current.values(), *self._retired.values()) if a.row == row)
+
+    def free(self) -> dict[int, int]:
+        """What is free of every row."""
+        return {a.row: a.free for a in self._current.values() if a.free}
+
+    def bundle(self, route: Route) -> Bundle | None:
+        """The allowances of a route, if every line has one under the limit and levels that it has now."""
+        found = self._bundles.get(route)
+        if found is not None:
+            return found
+        groups = []
+        for lines in route.groups:
+            group = [a for line in lines if (a := self._current.get(line.key)) is not None and a.line == line]
+            if len(group) < len(lines):
+                return None
+            groups.append(group)
+        if len(self._bundles) >= ROUTES_REMEMBERED:
+            self._forget_bundles()
+        bundle = self._bundles[route] = Bundle(groups)
+        return bundle
+
+    def settle(self, hold: Hold, amounts: Sequence[int]) -> None:
+        """A call that held something ended."""
+        hold.bundle.settle(hold.needs, amounts)
+        self._used.add(hold.bundle)
+
+    def lend(self, line: Line, grant: Grant) -> None:
+        """The ledger lent some of a line, perhaps of a new window of it."""
+        allowance = self._current.get(line.key)
+        if allowance is None or allowance.row != grant.row:
+            if allowance is not None:
+                self.retire(allowance)
+            self._forget_bundles()
+            allowance = self._current[line.key] = Allowance(line, grant)
+        elif allowance.line is not line:
+            self._forget_bundles()
+            allowance.line = line
+        allowance.free += grant.granted
+        allowance.stands(grant)
+
+    def retire(self, allowance: Allowance) -> None:
+        """Its window is over: what is free goes back, what is held stays until it is settled."""
+        self._forget_bundles()
+        del self._current[allowance.line.key]
+        self._retired[allowance.row] = allowance
+        self._dirty.add(allowance)
+
+    def recall(self, rows: Iterable[int], now_ns: int) -> None:
+        """Another holder was short of these rows: what no call holds goes back with the next report."""
+        wanted = set(rows)
+        self._remember_use()
+        for allowance in self._current.values():
+            if allowance.row in wanted and allowance.free:
+                allowance.used_ns = min(allowance.used_ns, now_ns - IDLE_NS - 1)
+                self._dirty.add(allowance)
+        self._bundles.clear()
+
+    def mark_idle(self, now_ns: int) -> None:
+        """What was not used for a while goes back with the next report."""
+        self._remember_use()
+        self._dirty.update(a for a in self._current.values() if a.free and now_ns - a.used_ns > IDLE_NS)
+
+    def reports(self, now_ns: int) -> list[Spent]:
+        """What is to be reported of every row that changed; what nobody will use goes back with it."""
+        self._remember_use()
+        for bundle in self._used:
+            for group in bundle.groups:
+                self._dirty.update(group)
+        dirty = [allowance for allowance in self._dirty if self._known(allowance)]
+        self._used.clear()
+        self._dirty.clear()
+        return [report for allowance in dirty if (report := self._report(allowance, now_ns)) is not None]
+
+    def drop(self, *, journalled_only: bool = False) -> None:
+        """Forget what was lent: the ledger has taken it back, or may have."""
+        self._forget_bundles()
+        if journalled_only:
+            self._current = {key: a for key, a in self._current.items() if not a.line.journalled}
+            return
+        self._used.clear()
+        self._dirty.clear()
+        self._current.clear()
+        self._retired.clear()
+
+    def _known(self, allowance: Allowance) -> bool:
+        return self._current.get(allowance.line.key) is allowance or allowance.row in self._retired
+
+    def _report(self, allowance: Allowance, now_ns: int) -> Spent | None:
+        retired = allowance.row in self._retired
+        returned = 0
+        if retired or now_ns - allowance.used_ns > IDLE_NS:
+            returned, allowance.free = allowance.free, 0
+        units, excess = allowance.spent, allowance.excess
+        allowance.settled += units
+        allowance.spent = allowance.excess = 0
+        if retired and not allowance.held:
+            del self._retired[allowance.row]
+        if not (units or excess or returned):
+            return None
+        return Spent(row=allowance.row, units=units, excess=excess, returned=returned)
+
+    def _remember_use(self) -> None:
+        for bundle in self._bundles.values():
+            for group in bundle.groups:
+                for allowance in group:
+                    allowance.used_ns = max(allowance.used_ns, bundle.used_ns)
+
+    def _forget_bundles(self) -> None:
+        self._remember_use()
+        self._bundles.clear()

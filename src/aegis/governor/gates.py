@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from aegis.core.breakers import Breaker, BreakerState
 from aegis.core.buckets import Bucket, Rate, bucket_for
-from aegis.core.budgets import Line
+from aegis.core.budgets import Line, Route
 from aegis.core.calls import Call
 from aegis.core.errors import BreakerOpen, RateLimited, ServiceError, Throttled
 from aegis.core.money import Nanos
@@ -48,6 +48,7 @@ class Gates:
     def __init__(self, policies: Mapping[str, ServicePolicy], clock: Clock, known: Known) -> None:
         self._policies, self._clock, self._known = policies, clock, known
         self._breakers: dict[tuple[str, str], Breaker] = {}
+        self._paths: dict[tuple[str, str], tuple[Breaker, ...]] = {}
         self._buckets: dict[str, list[Bucket]] = {}
         self._steps: dict[str, ThrottleStep] = {}
         self._last_ns: dict[str, int] = {}
@@ -56,13 +57,23 @@ class Gates:
     def policy(self, service: str) -> ServicePolicy:
         return self._policies.get(service, DEFAULT)
 
-    def admit(self, call: Call, model: str, lines: tuple[Line, ...]) -> Passage:
+    def admit(self, call: Call, model: str, route: Route) -> Passage:
         """Let a call through every gate, or raise `BreakerOpen`, `Throttled` or `RateLimited`: then no gate keeps
         anything of it.
         """
         policy, now_ns = self.policy(call.service), self._clock.monotonic_ns()
-        self._throttle(call, lines, now_ns)
-        passage = Passage(self._clock, self._pass_breakers(call, model, policy, now_ns))
+        if route.throttled:
+            self._throttle(call, route.throttled, now_ns)
+        breakers = self._paths.get((call.service, model)) or self._path(call.service, model, policy)
+        for number, breaker in enumerate(breakers):
+            if breaker.state is not BreakerState.CLOSED and (wait_ns := breaker.wait(now_ns)):
+                for earlier in breakers[:number]:
+                    earlier.unused()
+                raise BreakerOpen(
+                    f"{call.service} {model}".rstrip() + f": the breaker is open ({breaker.why})",
+                    retry_after_ms=_ms(wait_ns),
+                )
+        passage = Passage(self._clock, breakers)
         for bucket in self._buckets_of(call.service, policy):
             if wait_ns := bucket.take(now_ns):
                 passage.give_back()
@@ -96,23 +107,16 @@ class Gates:
         """Services that are configured or were called."""
         return {*self._policies, *(service for service, _ in self._breakers), *self._last_ns}
 
-    def _pass_breakers(self, call: Call, model: str, policy: ServicePolicy, now_ns: int) -> list[Breaker]:
-        passed: list[Breaker] = []
+    def _path(self, service: str, model: str, policy: ServicePolicy) -> tuple[Breaker, ...]:
+        """The breakers on the way to a model: the service's, then its own."""
         if policy.breaker is None:
-            return passed
-        for name in ("", model) if model else ("",):
-            breaker = self._breakers.get((call.service, name))
-            if breaker is None:
-                if len(self._breakers) >= MODELS_MAX and name:
-                    continue  # the breaker of the whole service watches over it
-                breaker = self._breakers[call.service, name] = Breaker(policy=policy.breaker)
-            if wait_ns := breaker.wait(now_ns):
-                for earlier in passed:
-                    earlier.unused()
-                what = f"{call.service} {name}".rstrip()
-                raise BreakerOpen(f"{what}: its breaker is open ({breaker.why})", retry_after_ms=_ms(wait_ns))
-            passed.append(breaker)
-        return passed
+            return ()
+        names = ("", model) if model and len(self._breakers) < MODELS_MAX else ("",)
+        path = tuple(self._breakers.setdefault((service, n), Breaker(policy=policy.breaker)) for n in names)
+        if len(self._paths) >= MODELS_MAX:
+            self._paths.clear()
+        self._paths[service, model] = path
+        return path
 
     def _throttle(self, call: Call, lines: tuple[Line, ...], now_ns: int) -> None:
         hardest = ThrottleStep.NONE
@@ -152,7 +156,7 @@ class Passage:
     """What the gates took for one call, to be given back or learned from."""
 
     clock: Clock
-    breakers: list[Breaker]
+    breakers: tuple[Breaker, ...]
     buckets: list[Bucket] = field(default_factory=list)
 
     def give_back(self) -> None:

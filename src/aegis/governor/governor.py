@@ -6,8 +6,7 @@ may cost is on record, durably, before it is sent.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from types import TracebackType
@@ -16,7 +15,7 @@ from typing import Self
 import anyio
 from anyio.abc import TaskGroup
 
-from aegis.core.budgets import Balance, Budget, BudgetBook, Line
+from aegis.core.budgets import Balance, Budget, BudgetBook, Route
 from aegis.core.calls import Call
 from aegis.core.errors import BudgetExceeded, Refused, StoreError
 from aegis.core.ledger import Shortage, Switch
@@ -24,14 +23,14 @@ from aegis.core.ports import Answers, Clock, Ledger
 from aegis.core.prices import PriceBook
 from aegis.core.telemetry import Observer
 from aegis.governor.account import Account, Spend
-from aegis.governor.allowances import Hold, Needs
+from aegis.governor.allowances import Hold
 from aegis.governor.cache import AnswerCache, answer_key
 from aegis.governor.gates import Gates, ServiceStatus
 from aegis.governor.holder import Holder
 from aegis.governor.policies import ServicePolicy
 from aegis.governor.queue import WaitingRoom
 from aegis.governor.records import Explanation, budget_refusal
-from aegis.governor.reservation import Reservation
+from aegis.governor.reservation import Admission, Reservation
 from aegis.governor.selection import candidates
 from aegis.governor.switch import StopSwitch
 from aegis.governor.teller import Teller
@@ -68,31 +67,24 @@ class Governor:
 
     # --- the path --------------------------------------------------------------------------------------------
 
-    @asynccontextmanager
-    async def admit(self, call: Call) -> AsyncIterator[Reservation]:
-        """Admit a call for the length of the block, or raise `Refused` (nothing was spent) or `StoreError`.
+    def admit(self, call: Call) -> Admission:
+        """Admit a call for the length of an `async with` block, or raise `Refused` (nothing was spent) or `StoreError`.
 
         Settle the reservation inside the block. A `ServiceError` that says it was not billed voids it; leaving the
         block in any other way without settling counts the worst case.
         """
-        reservation = await self._open(call)
-        failure: BaseException | None = None
-        try:
-            yield reservation
-        except BaseException as error:
-            failure = error
-            raise
-        finally:
-            self._close(reservation, failure)
+        return Admission(self._open, self._close, call)
 
     async def _open(self, call: Call) -> Reservation:
         """A place in the queue of the service, where the gates are tried until they let the call through."""
         started_ns = self._clock.monotonic_ns()
         try:
-            reservation = await self._room(call.service).enter(call, lambda: self._attempt(call))
+            room = self._rooms.get(call.service) or self._room(call.service)
+            reservation = await room.enter(call, self._attempt)
         except Refused as refusal:
             row = refusal.row if isinstance(refusal, BudgetExceeded) else None
-            self._holder.note(self._teller.refused(call, refusal, self._holder.next_attempt(), started_ns), row)
+            attempt = self._holder.attempt(call.id)
+            self._holder.note(self._teller.refused(call, refusal, attempt, started_ns), row)
             raise
         except StoreError as error:
             self._teller.failed(call, error, started_ns)
@@ -114,43 +106,47 @@ class Governor:
 
     async def _admit(self, call: Call, model: str) -> Reservation:
         """Cache, breaker, throttle, bucket, then every budget line at once. A refusal keeps nothing."""
-        key = answer_key(call, model)
+        key = answer_key(call, model) if call.cache_key else ""
         if key and (answer := await self._cache.find(key)) is not None:
-            return Reservation(id=self._holder.next_attempt(), call=call, model=model, cached=answer, end="cached")
+            attempt = self._holder.attempt(call.id)
+            return Reservation(id=attempt, call=call, model=model, cached=answer, end="cached")
         try:
             price = self._prices.price(call.service, model, self._clock.now().date())
-            reservation = Reservation(call=call, model=model, key=key, price=price, worst=price.worst(call.worst))
-            lines = self._book.lines(call, model)
-            reservation.passage = self._gates.admit(call, model, lines)
-            await self._reserve(reservation, lines)
+            worst, route = price.worst(call.worst), self._book.route(call, model)
+            reservation = Reservation(call=call, model=model, key=key, price=price, worst=worst, route=route)
+            reservation.passage = self._gates.admit(call, model, route)
+            await self._reserve(reservation, route)
         except BaseException:
             self._cache.land(key, None)
             raise
         return reservation
 
-    async def _reserve(self, reservation: Reservation, lines: tuple[Line, ...]) -> None:
+    async def _reserve(self, reservation: Reservation, route: Route) -> None:
         """All lines or none; then the journal, durable before the block is entered."""
-        hold: Hold | None = None
+        call, needs = reservation.call, route.needs(reservation.worst, reservation.call.worst)
         try:
-            hold = await self._hold(reservation.needs(lines))
+            hold = self._holder.take(call.id, route, needs) or await self._ask(call, route, needs)
             reservation.id, reservation.hold = hold.attempt, hold
             hold.journalled = hold.journalled or reservation.worst > 0
             if hold.journalled:
-                await self._holder.sent(hold, self._teller.sent(reservation, hold.rows()))
+                await self._holder.sent(hold, self._teller.sent(reservation, hold))
         except BaseException:
-            # Nothing was sent: the gates and the ledger get back what they gave.
-            if reservation.passage is not None:
-                reservation.passage.give_back()
-            if hold is not None:
-                reservation.void()
-                self._holder.end(hold, reservation.amounts(hold), self._teller.unsent(reservation))
+            self._give_back(reservation)
             raise
 
-    async def _hold(self, needs: Needs) -> Hold:
-        hold = await self._holder.reserve(needs)
+    async def _ask(self, call: Call, route: Route, needs: tuple[int, ...]) -> Hold:
+        hold = await self._holder.reserve(call.id, route, needs)
         if isinstance(hold, Shortage):
             raise budget_refusal(hold, self._clock.now())
         return hold
+
+    def _give_back(self, reservation: Reservation) -> None:
+        """Nothing was sent: the gates and the ledger get back what they gave."""
+        if reservation.passage is not None:
+            reservation.passage.give_back()
+        if reservation.hold is not None:
+            reservation.void()
+            self._holder.end(reservation.hold, reservation.amounts(), self._teller.unsent(reservation))
 
     def _close(self, reservation: Reservation, failure: BaseException | None) -> None:
         """Settle, learn, remember the answer, tell. Memory only: a cancelled caller cannot tear it."""
@@ -159,7 +155,7 @@ class Governor:
         if reservation.hold is None:
             self._holder.note(entry)
         else:
-            self._holder.end(reservation.hold, reservation.amounts(reservation.hold), entry)
+            self._holder.end(reservation.hold, reservation.amounts(), entry)
         if reservation.passage is not None:
             reservation.passage.learn(failure, reservation.cost)
         if reservation.key:

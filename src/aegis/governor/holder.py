@@ -1,30 +1,33 @@
 """A holder of allowances: it admits calls from memory, and reports to the ledger in batches.
 
 Policy: a call that touches money is in the journal, durably, before it is sent; everything that waits at one moment
-shares one transaction. When the ledger does not answer, nobody knows what was applied: the holder gives up all it was
-lent, joins again under a new epoch, and corrects what its lost calls were counted at. See `core.escrow`.
+shares one transaction. When the ledger does not answer, nobody knows what was applied: the holder gives up what it was
+lent for money, joins again under a new epoch, and corrects what its lost calls were counted at. See `core.escrow`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 import anyio
 
-from aegis.core.budgets import Line
+from aegis.core.budgets import Line, Route
 from aegis.core.errors import Fenced, StoreError
 from aegis.core.escrow import LEASE_MS
-from aegis.core.ledger import Correction, Entry, Grant, Shortage, Spent, Sync, Synced
+from aegis.core.ledger import Correction, Entry, Shortage, Sync, Synced
 from aegis.core.ports import Clock, Ledger
-from aegis.governor.allowances import Allowance, Hold, Needs, settle
+from aegis.governor.allowances import Allowance, Allowances, Hold
 
 MILLISECOND_NS: Final = 1_000_000
 LEASE_NS: Final = LEASE_MS * MILLISECOND_NS * 99 // 100
 """Counted from when the ledger was asked, and 1 % short: a holder always stops before the store takes back."""
-IDLE_NS: Final = 2_000 * MILLISECOND_NS
-"""Allowance unused this long goes back, so that other holders find it."""
+RENEW_NS: Final = LEASE_NS * 2 // 3
+"""A lease is renewed when a third of it is over."""
+REPORT_COUNT: Final = 256
+REPORT_NS: Final = 20 * MILLISECOND_NS
+"""Calls that ended are reported when there are this many, or with the next call after this long, or by a tick."""
 SWEEP_NS: Final = 5_000 * MILLISECOND_NS
 """How often this holder looks for others that fell silent."""
 TRIES: Final = 3
@@ -40,28 +43,33 @@ NOTES_MAX: Final = 10_000
 class _Waiting:
     """A call whose needs have to be asked for; `gone` when nobody waits for the answer any more."""
 
-    needs: Needs
+    call_id: str
+    route: Route
+    needs: tuple[int, ...]
     hold: Hold | None = None
     shortage: Shortage | None = None
     gone: bool = False
 
+    def lines(self) -> list[tuple[Line, int]]:
+        """Every line with what is needed of it."""
+        return [(line, need) for group, need in zip(self.route.groups, self.needs, strict=True) for line in group]
 
-@dataclass(slots=True)
-class _Ended:
+
+class _Ended(NamedTuple):
+    """An attempt that ended: its entry, and what it took if it held anything."""
+
     entry: Entry
-    units: Mapping[int, int]
-    epoch: int
-    journalled: bool
+    hold: Hold | None = None
+    amounts: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)
 class _Batch:
-    """Everything that goes to the ledger together."""
+    """What goes to the ledger together, and who waits for it. `whole` asks for everything to be reported."""
 
     sent: list[tuple[int, Entry]] = field(default_factory=list)
-    ended: list[_Ended] = field(default_factory=list)
-    refused: list[int] = field(default_factory=list)
     wants: list[_Waiting] = field(default_factory=list)
+    whole: bool = False
     done: anyio.Event = field(default_factory=anyio.Event)
     error: StoreError | None = None
 
@@ -71,104 +79,84 @@ class Holder:
 
     def __init__(self, *, ledger: Ledger, clock: Clock, name: str, news: Callable[[Synced], None]) -> None:
         self._ledger, self._clock, self._name, self._news = ledger, clock, name, news
-        self._epoch = 0
-        self._attempts = 0
-        self._lease_until_ns = 0
-        self._swept_ns = clock.monotonic_ns()
-        self._doubtful = True
-        self._stopped = False
-        self._allowances: dict[str, Allowance] = {}
-        self._retired: dict[int, Allowance] = {}
-        self._dirty: set[Allowance] = set()
+        self._allowances = Allowances()
+        self._epoch = self._attempts = self._lease_until_ns = 0
+        self._doubtful, self._lending, self._stopped = True, False, False
+        self._ended: list[_Ended] = []
+        self._refused: list[int] = []
         self._alarmed: set[tuple[str, str]] = set()
-        self._lending = False
-        self._corrections: list[Correction] = []
+        self._first_ended_ns = self._swept_ns = clock.monotonic_ns()
         self._batch = _Batch()
         self._wake = anyio.Event()
         self.dropped_notes = 0
 
-    # --- the hot path: memory only ----------------------------------------------------------------------------
+    # --- memory only ------------------------------------------------------------------------------------------
 
-    def take(self, needs: Needs) -> Hold | None:
+    def take(self, call_id: str, route: Route, needs: tuple[int, ...]) -> Hold | None:
         """Reserve every need from memory, or nothing: None when the ledger has to be asked."""
         now_ns = self._clock.monotonic_ns()
         if self._lending or now_ns >= self._lease_until_ns:
             return None
-        now = self._clock.now()
-        allowances = self._allowances
-        parts = []
-        for line, need in needs:
-            allowance = allowances.get(line.key)
-            if allowance is None or allowance.free < need or now >= allowance.ends_at:
-                return None
-            if allowance.line is not line and allowance.line != line:
-                return None  # its limit or levels were changed: the ledger has to hear of it
-            parts.append((allowance, need))
-        journalled = False
-        for allowance, need in parts:
-            allowance.free -= need
-            allowance.held += need
-            allowance.used_ns = now_ns
-            journalled = journalled or (need > 0 and allowance.line.journalled)
-        self._attempts += 1
-        return Hold(f"{self._name}-{self._epoch}-{self._attempts}", self._epoch, parts, journalled)
+        bundle = self._allowances.bundle(route)
+        if bundle is None or (bundle.ends_at is not None and self._clock.now() >= bundle.ends_at):
+            return None
+        if not bundle.take(needs):
+            return None
+        bundle.used_ns = now_ns
+        return Hold(self.attempt(call_id), self._epoch, bundle, needs)
 
-    def end(self, hold: Hold, amounts: Sequence[int], entry: Entry) -> None:
-        """The attempt ended with these amounts, in the order of its parts. Never waits, never fails."""
+    def end(self, hold: Hold, amounts: tuple[int, ...], entry: Entry) -> None:
+        """The attempt ended with these amounts, unit by unit. Never waits, never fails."""
         if hold.epoch == self._epoch:
-            for (allowance, need), amount in zip(hold.parts, amounts, strict=True):
-                settle(allowance, need, amount)
-                self._dirty.add(allowance)
-        units = {allowance.row: amount for (allowance, _), amount in zip(hold.parts, amounts, strict=True)}
-        self._batch.ended.append(_Ended(entry, units, hold.epoch, hold.journalled))
-        self._wake.set()
+            self._allowances.settle(hold, amounts)
+        self._remember(_Ended(entry, hold, amounts))
 
-    def shrink(self, hold: Hold, needs: Sequence[int]) -> None:
-        """A stream proceeded: hold less from now on. Crashing still counts what was journalled."""
-        if hold.epoch != self._epoch:
-            return
-        for index, ((allowance, need), less) in enumerate(zip(hold.parts, needs, strict=True)):
-            if less < need:
-                allowance.held -= need - less
-                allowance.free += need - less
-                hold.parts[index] = (allowance, less)
+    def shrink(self, hold: Hold, needs: tuple[int, ...]) -> None:
+        """A stream proceeded: hold less from now on. A crash still counts what was journalled."""
+        if hold.epoch == self._epoch:
+            less = tuple(map(min, needs, hold.needs))
+            hold.bundle.settle([had - has for had, has in zip(hold.needs, less, strict=True)], (0,) * len(less))
+            hold.needs = less
 
     def note(self, entry: Entry, refused_row: int | None = None) -> None:
         """Write down, when there is time, an attempt that reserved nothing (refused, cached)."""
-        if refused_row is not None:
-            self._batch.refused.append(refused_row)
-        if len(self._batch.ended) >= NOTES_MAX:
+        if len(self._ended) >= NOTES_MAX:
             self.dropped_notes += 1
-        else:
-            self._batch.ended.append(_Ended(entry, {}, self._epoch, journalled=False))
-        self._wake.set()
+            return
+        if refused_row is not None:
+            self._refused.append(refused_row)
+        self._remember(_Ended(entry))
 
-    def next_attempt(self) -> str:
-        """An identifier for an attempt that holds nothing."""
+    def attempt(self, call_id: str) -> str:
+        """An identifier for one attempt of a call: unique, since the ledger gives an epoch once."""
         self._attempts += 1
-        return f"{self._name}-{self._epoch}-{self._attempts}"
+        return f"{call_id}/{self._name}-{self._epoch}-{self._attempts}"
 
     def allowance(self, line: Line) -> Allowance | None:
         """What is known in memory about a line."""
-        return self._allowances.get(line.key)
+        return self._allowances.get(line)
 
     def idle(self, row: int) -> int:
         """What this holder has free of a row: lent, but held by no call."""
-        return sum(a.free for a in (*self._allowances.values(), *self._retired.values()) if a.row == row)
+        return self._allowances.idle(row)
 
-    # --- asking the ledger -------------------------------------------------------------------------------------
+    def _remember(self, ended: _Ended) -> None:
+        if not self._ended:
+            self._first_ended_ns = self._clock.monotonic_ns()
+        self._ended.append(ended)
+        if len(self._ended) >= REPORT_COUNT and not self._doubtful:
+            self._wake.set()
 
-    async def reserve(self, needs: Needs) -> Hold | Shortage:
-        """Reserve every need, from memory or by asking the ledger; what is short when it cannot be had."""
-        hold = self.take(needs)
-        if hold is not None:
-            return hold
-        answer = await self._ask(needs)
+    # --- asking the ledger ------------------------------------------------------------------------------------
+
+    async def reserve(self, call_id: str, route: Route, needs: tuple[int, ...]) -> Hold | Shortage:
+        """Reserve every need, asking the ledger for what is missing; what is short when it cannot be had."""
+        answer = await self._ask(call_id, route, needs)
         for _ in range(RECALL_TRIES):
             if isinstance(answer, Hold) or answer.elsewhere < _missing(answer):
                 break
             await self._clock.sleep_ms(RECALL_PAUSE_MS)
-            answer = await self._ask(needs)
+            answer = await self._ask(call_id, route, needs)
         return answer
 
     async def sent(self, hold: Hold, entry: Entry) -> None:
@@ -181,10 +169,11 @@ class Holder:
 
     async def flush(self) -> None:
         """Everything reported so far is in the ledger when this returns. Raises `StoreError`."""
+        self._batch.whole = True
         await self._wait(self._batch)
 
-    async def _ask(self, needs: Needs) -> Hold | Shortage:
-        waiting = _Waiting(needs)
+    async def _ask(self, call_id: str, route: Route, needs: tuple[int, ...]) -> Hold | Shortage:
+        waiting = _Waiting(call_id, route, needs)
         for _ in range(TRIES):
             batch = self._batch
             batch.wants.append(waiting)
@@ -202,9 +191,9 @@ class Holder:
     def _forget(self, waiting: _Waiting) -> None:
         """The caller of a want was cancelled: what it was given goes back, and nothing more is asked for it."""
         waiting.gone = True
-        if waiting.hold is not None:
-            for allowance, need in waiting.hold.parts:
-                settle(allowance, need, 0)
+        hold = waiting.hold
+        if hold is not None and hold.epoch == self._epoch:
+            hold.bundle.settle(hold.needs, (0,) * len(hold.needs))
 
     async def _wait(self, batch: _Batch) -> None:
         assert not self._stopped, "the governor was left: nobody reports to the ledger any more"
@@ -213,7 +202,7 @@ class Holder:
         if batch.error is not None:
             raise batch.error
 
-    # --- the reporter: one task, one batch at a time -----------------------------------------------------------
+    # --- the reporter: one task, one batch at a time ----------------------------------------------------------
 
     async def run(self) -> None:
         """Report batches until `stop`. Shielded: calls that are being cancelled still have something to report."""
@@ -226,7 +215,9 @@ class Holder:
                     await self._report(batch)
                 except StoreError as error:
                     batch.error = error
-                    self._lose(batch)
+                    # Nobody knows whether it was applied: money is no longer admitted from memory.
+                    self._doubtful = True
+                    self._allowances.drop(journalled_only=True)
                 batch.done.set()
 
     def stop(self) -> None:
@@ -240,15 +231,17 @@ class Holder:
         if now_ns - self._swept_ns > SWEEP_NS:
             self._swept_ns = now_ns
             await self._ledger.sweep()
-        for allowance in [a for a in self._allowances.values() if now >= a.ends_at]:
+        for allowance in self._allowances.current():
+            if now < allowance.ends_at:
+                continue
             if (allowance.line.budget, allowance.line.part) in self._alarmed:
                 # Needing nothing, it makes the store open the window that began, and say so.
-                self._batch.wants.append(_Waiting([(allowance.line, 0)]))
+                self._batch.wants.append(_Waiting("", Route([allowance.line]), (0,)))
             else:
-                self._retire(allowance)
-        self._dirty.update(a for a in self._allowances.values() if a.free and self._unused(a, now_ns))
-        lapsing = bool(self._allowances) and now_ns > self._lease_until_ns - LEASE_NS * 2 // 3
-        if lapsing or self._dirty or self._batch.wants or self._batch.ended:
+                self._allowances.retire(allowance)
+        self._allowances.mark_idle(now_ns)
+        lapsing = bool(self._allowances) and now_ns > self._lease_until_ns - RENEW_NS
+        if lapsing or self._ended or self._batch.wants or self._allowances.unreported:
             await self.flush()
 
     async def leave(self) -> None:
@@ -261,32 +254,47 @@ class Holder:
         if self._doubtful or self._clock.monotonic_ns() >= self._lease_until_ns:
             await self._join()
         wants = [waiting for waiting in batch.wants if not self._take_now(waiting)]
+        sent = [entry for epoch, entry in batch.sent if epoch == self._epoch]
+        if not (wants or batch.whole or self._due()):
+            if sent:
+                await self._ledger.sync(Sync(holder=self._name, epoch=self._epoch, sent=sent, renew=False))
+            return
         self._lending = bool(wants)
         try:
-            answer = await self._sync(batch, wants)
+            answer = await self._sync(sent, wants)
         finally:
             self._lending = False
         self._accept(wants, answer)
 
-    async def _sync(self, batch: _Batch, wants: Sequence[_Waiting]) -> Synced:
-        ended = [self._corrected(end) for end in batch.ended]
-        corrections, self._corrections = self._corrections, []
+    def _due(self) -> bool:
+        """Whether calls that ended are reported now. Until then a crash counts them at their worst case, so waiting
+        is safe, and it keeps short what others wait for.
+        """
+        now_ns = self._clock.monotonic_ns()
+        late = bool(self._ended) and now_ns - self._first_ended_ns > REPORT_NS
+        return late or len(self._ended) >= REPORT_COUNT or now_ns > self._lease_until_ns - RENEW_NS
+
+    async def _sync(self, sent: Sequence[Entry], wants: Sequence[_Waiting]) -> Synced:
+        """A whole report. What it says of ended calls is kept until it was applied, and told again if it was not."""
+        ended, self._ended = self._ended, []
+        refused, self._refused = self._refused, []
         request = Sync(
             holder=self._name,
             epoch=self._epoch,
-            sent=[entry for epoch, entry in batch.sent if epoch == self._epoch],
-            ended=[entry for entry in ended if entry is not None],
-            spent=self._spent(),
-            corrections=corrections,
-            refused=batch.refused,
-            wants=[waiting.needs for waiting in wants],
-            idle={a.row: a.free for a in self._allowances.values() if a.free} if wants else {},
+            sent=sent,
+            ended=[e.entry for e in ended if not self._lost(e)],
+            spent=self._allowances.reports(self._clock.monotonic_ns()),
+            corrections=[c for e in ended if (c := self._correction(e)) is not None],
+            refused=refused,
+            wants=[waiting.lines() for waiting in wants],
+            idle=self._allowances.free() if wants else {},
         )
         asked_ns = self._clock.monotonic_ns()
         try:
             answer = await self._ledger.sync(request)
         except StoreError:
-            self._corrections = corrections + self._corrections
+            self._ended = ended + self._ended
+            self._refused = (refused + self._refused)[:NOTES_MAX]
             raise
         self._lease_until_ns = asked_ns + LEASE_NS
         return answer
@@ -294,74 +302,37 @@ class Holder:
     def _take_now(self, waiting: _Waiting) -> bool:
         """Whether memory can serve a waiting call after all (something was settled), or nobody waits any more."""
         if not waiting.gone:
-            waiting.hold = self.take(waiting.needs)
+            waiting.hold = self.take(waiting.call_id, waiting.route, waiting.needs)
         return waiting.gone or waiting.hold is not None
 
-    def _corrected(self, ended: _Ended) -> Entry | None:
-        """An attempt of an epoch that is over was counted at its worst case already: its truth is a correction."""
-        if ended.epoch == self._epoch or not ended.journalled:
-            return ended.entry
-        self._corrections.append(_correction(ended))
-        return None
+    def _lost(self, ended: _Ended) -> bool:
+        """Whether an attempt was counted at its worst case already, since its epoch is over."""
+        return ended.hold is not None and ended.hold.epoch != self._epoch and ended.hold.journalled
 
-    def _spent(self) -> list[Spent]:
-        """What is to be reported of every row that changed; what nobody will use goes back with it."""
-        now_ns = self._clock.monotonic_ns()
-        reports = []
-        for allowance in self._dirty:
-            retired = allowance.row in self._retired
-            returned = 0
-            if retired or self._unused(allowance, now_ns):
-                returned, allowance.free = allowance.free, 0
-            if allowance.spent or allowance.excess or returned:
-                reports.append(
-                    Spent(row=allowance.row, units=allowance.spent, excess=allowance.excess, returned=returned)
-                )
-            allowance.settled += allowance.spent
-            allowance.spent = allowance.excess = 0
-            if retired and not allowance.held:
-                del self._retired[allowance.row]
-        self._dirty.clear()
-        return reports
+    def _correction(self, ended: _Ended) -> Correction | None:
+        if ended.hold is None or not self._lost(ended):
+            return None
+        entry = ended.entry
+        return Correction(
+            attempt=entry.attempt, cost=entry.cost, units=ended.hold.units(ended.amounts), body=entry.body
+        )
 
     def _accept(self, wants: Sequence[_Waiting], answer: Synced) -> None:
         for waiting, verdict in zip(wants, answer.verdicts, strict=True):
             waiting.shortage = verdict
-            for line, _ in waiting.needs:
+            for line in waiting.route.lines:
                 grant = answer.grants.pop(line.key, None)
                 if grant is not None:
-                    self._lend(line, grant)
+                    self._allowances.lend(line, grant)
         for waiting in wants:
             if waiting.shortage is None:
                 self._take_now(waiting)
-        for allowance in self._allowances.values():
-            if allowance.row in answer.recall and allowance.free:
-                # Another holder was short of it: what no call holds goes back with the next report.
-                allowance.used_ns = min(allowance.used_ns, self._clock.monotonic_ns() - IDLE_NS - 1)
-                self._dirty.add(allowance)
+        if answer.recall:
+            self._allowances.recall(answer.recall, self._clock.monotonic_ns())
         self._alarmed.update((news.budget, news.part) for news in answer.crossings)
         self._alarmed.difference_update((news.budget, news.part) for news in answer.resets)
         if answer.crossings or answer.resets:
             self._news(answer)
-
-    def _lend(self, line: Line, grant: Grant) -> None:
-        allowance = self._allowances.get(line.key)
-        if allowance is None or allowance.row != grant.row:
-            if allowance is not None:
-                self._retire(allowance)
-            allowance = self._allowances[line.key] = Allowance(line, grant)
-        allowance.line = line
-        allowance.free += grant.granted
-        allowance.stands(grant)
-
-    def _retire(self, allowance: Allowance) -> None:
-        """Its window is over: what is free goes back, what is held stays until it is settled."""
-        del self._allowances[allowance.line.key]
-        self._retired[allowance.row] = allowance
-        self._dirty.add(allowance)
-
-    def _unused(self, allowance: Allowance, now_ns: int) -> bool:
-        return now_ns - allowance.used_ns > IDLE_NS
 
     async def _join(self) -> None:
         """Begin anew. Whatever was lent before is the store's again, and counted."""
@@ -372,28 +343,10 @@ class Holder:
         if joined.untold:
             self._news(Synced(crossings=list(joined.untold)))
 
-    def _lose(self, batch: _Batch) -> None:
-        """A report failed, and nobody knows whether it was applied. Money is no longer admitted from memory; what the
-        report said of ended calls is told again after joining, as corrections and plain records.
-        """
-        self._doubtful = True
-        told_again = [e for e in batch.ended if e.journalled] + [e for e in batch.ended if not e.journalled][:NOTES_MAX]
-        self._batch.ended = told_again + self._batch.ended
-        self._batch.refused = (batch.refused + self._batch.refused)[:NOTES_MAX]
-        for allowance in [a for a in self._allowances.values() if a.line.journalled]:
-            del self._allowances[allowance.line.key]
-
     def _drop(self) -> None:
         self._epoch, self._lease_until_ns, self._doubtful = 0, 0, True
-        self._allowances.clear()
-        self._retired.clear()
-        self._dirty.clear()
+        self._allowances.drop()
 
 
 def _missing(shortage: Shortage) -> int:
     return shortage.settled + shortage.held + shortage.need - shortage.limit
-
-
-def _correction(ended: _Ended) -> Correction:
-    entry = ended.entry
-    return Correction(attempt=entry.attempt, cost=entry.cost, units=ended.units, body=entry.body)

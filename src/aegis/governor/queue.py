@@ -42,13 +42,13 @@ class WaitingRoom:
     def __len__(self) -> int:
         return len(self._tickets)
 
-    async def enter(self, call: Call, attempt: Callable[[], Awaitable[T]]) -> T:
+    async def enter(self, call: Call, attempt: Callable[[Call], Awaitable[T]]) -> T:
         """Try at once if nobody with the same right waits, else wait for a turn. Raises what `attempt` refuses, and
         `QueueFull` or `DeadlinePassed`.
         """
         if not self._tickets or call.priority > max(self._rank(t) for t in self._tickets):
             try:
-                return await attempt()
+                return await attempt(call)
             except Refused as refusal:
                 if not call.wait_ms or refusal.retry_after_ms is None or refusal.retry_after_ms > call.wait_ms:
                     raise
@@ -59,11 +59,11 @@ class WaitingRoom:
             first_pause_ms = 0
         ticket = self._sit_down(call)
         try:
-            return await self._wait(ticket, attempt, first_pause_ms)
+            return await self._wait(ticket, call, attempt, first_pause_ms)
         finally:
             self._leave(ticket)
 
-    async def _wait(self, ticket: _Ticket, attempt: Callable[[], Awaitable[T]], pause_ms: int) -> T:
+    async def _wait(self, ticket: _Ticket, call: Call, attempt: Callable[[Call], Awaitable[T]], pause_ms: int) -> T:
         while True:
             await self._pause(ticket, pause_ms)
             if (first := self._first()) is not ticket and first is not None:
@@ -72,7 +72,7 @@ class WaitingRoom:
                 pause_ms = 0
                 continue
             try:
-                return await attempt()
+                return await attempt(call)
             except Refused as refusal:
                 left_ms = (ticket.deadline_ns - self._clock.monotonic_ns()) // MILLISECOND_NS
                 if refusal.retry_after_ms is None:

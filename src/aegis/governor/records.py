@@ -14,7 +14,6 @@ from aegis.core.calls import Call, Usage
 from aegis.core.errors import BudgetExceeded, Refused
 from aegis.core.ledger import Entry, EntryState, Shortage
 from aegis.core.money import Nanos, show_usd
-from aegis.core.usage import units_of
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TEXT_MAX = 500
@@ -77,11 +76,6 @@ def amount(units: int, unit: str) -> str:
     return show_usd(units, decimals=4) if unit == MONEY else f"{units:,} {unit}"
 
 
-def need_of(unit: str, cost: Nanos, usage: Usage) -> int:
-    """What a call takes of a line: money, or the units of its meter."""
-    return cost if unit == MONEY else units_of(usage, unit)
-
-
 def sent_body(call: Call) -> bytes:
     """What the journal keeps of a call when it is sent."""
     return orjson.dumps({"operation": call.operation, "scope": call.scope, "usage": call.worst})
@@ -114,7 +108,10 @@ def explanation(entry: Entry, lines: Mapping[int, tuple[str, str]]) -> Explanati
     """The explanation of one journal entry; `lines` gives the name and unit of each row it holds."""
     body = orjson.loads(entry.body)
     needs: Sequence[LineNeed] = [
-        LineNeed(line=lines[row][0], unit=lines[row][1], need=need) for row, need in entry.holds if row in lines
+        LineNeed(line=lines[row][0], unit=lines[row][1], need=need)
+        for rows, need in entry.holds
+        for row in rows
+        if row in lines
     ]
     return Explanation(
         call_id=entry.call_id,

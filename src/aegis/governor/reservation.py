@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from types import TracebackType
 from typing import Literal
 
-from aegis.core.budgets import Line
+from aegis.core.budgets import Route
 from aegis.core.calls import Call, Usage
 from aegis.core.errors import Billed, ServiceError, UnknownPrice
 from aegis.core.money import Nanos
 from aegis.core.prices import Price
 from aegis.core.usage import check_usage
-from aegis.governor.allowances import Hold, Needs
+from aegis.governor.allowances import Hold
 from aegis.governor.gates import Passage
-from aegis.governor.records import need_of
 
 End = Literal["", "settled", "void", "worst", "cached"]
 _NOTHING: Usage = {"requests": 0}
@@ -40,6 +41,7 @@ class Reservation:
     repeated: int = 0
     key: str = ""
     price: Price | None = None
+    route: Route | None = None
     hold: Hold | None = None
     passage: Passage | None = None
     started_ms: int = 0
@@ -80,10 +82,32 @@ class Reservation:
             return
         self.usage, self.cost, self.end = self.call.worst, self.worst, "worst"
 
-    def needs(self, lines: tuple[Line, ...]) -> Needs:
-        """What this call needs, at worst, of each line."""
-        return [(line, need_of(line.unit, self.worst, self.call.worst)) for line in lines]
+    def amounts(self) -> tuple[int, ...]:
+        """What this call took of each unit of its route."""
+        return self.route.needs(self.cost, self.usage) if self.route is not None else ()
 
-    def amounts(self, hold: Hold) -> list[int]:
-        """What this call took of each line it held."""
-        return [need_of(allowance.line.unit, self.cost, self.usage) for allowance, _ in hold.parts]
+
+class Admission:
+    """The block of one governed call: opened when the gates let it through, closed whatever happens inside.
+
+    A class and not a generator: it is entered for every call, and a generator costs more than all six lines.
+    """
+
+    __slots__ = ("_call", "_close", "_open", "_reservation")
+
+    def __init__(
+        self,
+        open_: Callable[[Call], Awaitable[Reservation]],
+        close: Callable[[Reservation, BaseException | None], None],
+        call: Call,
+    ) -> None:
+        self._open, self._close, self._call = open_, close, call
+
+    async def __aenter__(self) -> Reservation:
+        self._reservation = await self._open(self._call)
+        return self._reservation
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close(self._reservation, error)

@@ -11,6 +11,7 @@ from aegis.core.errors import AegisError, Refused, ServiceError
 from aegis.core.ledger import Crossing, Entry, Synced
 from aegis.core.ports import Clock
 from aegis.core.telemetry import CallEnded, Happened, LevelCrossed, Observer, WindowReset
+from aegis.governor.allowances import Hold
 from aegis.governor.records import ended_body, refused_body, sent_body
 from aegis.governor.reservation import Reservation
 
@@ -30,22 +31,12 @@ class Teller:
     def now_ms(self) -> int:
         return (self._clock.now() - _EPOCH) // MILLISECOND
 
-    def sent(self, reservation: Reservation, holds: tuple[tuple[int, int], ...]) -> Entry:
+    def sent(self, reservation: Reservation, hold: Hold) -> Entry:
         """The journal entry of a call that is about to be sent."""
-        call, reservation.started_ms = reservation.call, self.now_ms()
-        return Entry(
-            reservation.id,
-            call.id,
-            "sent",
-            call.service,
-            reservation.model,
-            reservation.started_ms,
-            0,
-            reservation.worst,
-            0,
-            holds,
-            sent_body(call),
-        )
+        call, worst, at_ms = reservation.call, reservation.worst, self.now_ms()
+        reservation.started_ms = at_ms
+        model, holds = reservation.model, hold.rows()
+        return Entry(reservation.id, "sent", call.service, model, at_ms, 0, worst, 0, holds, sent_body(call))
 
     def ended(self, reservation: Reservation, failure: BaseException | None) -> Entry:
         """The journal entry of a call that ended, and a word to the observers."""
@@ -74,7 +65,7 @@ class Teller:
         self._not_made(call, "refused", refusal, refusal.gate, started_ns)
         now_ms, model = self.now_ms(), call.models[-1] if call.models else ""
         body = refused_body(call, refusal)
-        return Entry(attempt, call.id, "refused", call.service, model, now_ms, now_ms, 0, 0, (), body)
+        return Entry(attempt, "refused", call.service, model, now_ms, now_ms, 0, 0, (), body)
 
     def failed(self, call: Call, error: AegisError, started_ns: int) -> None:
         """The call could not be decided (the store is away): it was not made."""
@@ -123,7 +114,6 @@ def _ended(reservation: Reservation, now_ms: int, message: str) -> Entry:
     call = reservation.call
     return Entry(
         reservation.id,
-        call.id,
         reservation.end or "void",
         call.service,
         reservation.model,

@@ -6,12 +6,13 @@ no leap of it opens a window early.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeVar
+
+import orjson
 
 from aegis.core import escrow
 from aegis.core.budgets import Line
@@ -70,7 +71,9 @@ class SqliteLedger:
         return await self._read("parts", {"budget": budget}, lambda row: str(row[0]))
 
     async def attempts(self, call_id: str) -> Sequence[Entry]:
-        return await self._read("attempts", {"call_id": call_id}, _entry)
+        # "0" is the character after "/": everything that begins with the call's id and a slash.
+        found = await self._read("attempts", {"first": f"{call_id}/", "after": f"{call_id}0"}, _entry)
+        return [entry for entry in found if entry.call_id == call_id]
 
     async def totals(self, since: date) -> Sequence[Total]:
         def total(row: tuple[Any, ...]) -> Total:
@@ -80,13 +83,13 @@ class SqliteLedger:
 
     async def switches(self) -> Sequence[Switch]:
         def switch(row: tuple[Any, ...]) -> Switch:
-            return Switch(scope=json.loads(row[0]), stopped=bool(row[1]), reason=row[2], at_ms=row[3])
+            return Switch(scope=orjson.loads(row[0]), stopped=bool(row[1]), reason=row[2], at_ms=row[3])
 
         return await self._read("switches", {}, switch)
 
     async def turn(self, switch: Switch) -> None:
         values = {
-            "scope": json.dumps(dict(switch.scope), sort_keys=True),
+            "scope": orjson.dumps(dict(switch.scope), option=orjson.OPT_SORT_KEYS).decode(),
             "stopped": int(switch.stopped),
             "reason": switch.reason,
             "at_ms": switch.at_ms,
@@ -156,11 +159,16 @@ class SqliteShelf:
     def write(self, holder: str, epoch: int, entries: Sequence[Entry]) -> None:
         sent = [_entry_values(holder, epoch, entry) for entry in entries if entry.state == "sent"]
         if sent:
-            self._execute_many(Q["write_entry"], sent)
+            self._execute_many(Q["add_entry"], sent)
+        # One by one: only the count of changed records tells which of them had not ended before.
         ended = [entry for entry in entries if entry.state != "sent"]
-        # One by one, since only the count of changed records tells which of them had not ended before.
-        write = Q["write_entry"]
-        self._count([e for e in ended if self._execute(write, _entry_values(holder, epoch, e)).rowcount])
+        self._count([entry for entry in ended if self._end(holder, epoch, entry)])
+
+    def _end(self, holder: str, epoch: int, entry: Entry) -> bool:
+        return bool(
+            self._execute(Q["end_entry"], _end_values(entry)).rowcount
+            or self._execute(Q["add_entry"], _entry_values(holder, epoch, entry)).rowcount
+        )
 
     def unsettled(self, holder: str) -> Sequence[Entry]:
         return [_entry(row) for row in self._execute(Q["unsettled"], {"holder": holder})]
@@ -172,8 +180,7 @@ class SqliteShelf:
     def correct(self, entry: Entry) -> None:
         before = self.entry(entry.attempt)
         assert before is not None, "only an attempt on record is corrected"
-        values = {"state": entry.state, "cost": entry.cost, "ended_ms": entry.ended_ms, "body": entry.body.decode()}
-        if self._execute(Q["correct_entry"], {"attempt": entry.attempt, **values}).rowcount:
+        if self._execute(Q["correct_entry"], _end_values(entry)).rowcount:
             self._total(before, calls=-1, cost=-before.cost)
             self._total(entry, calls=1, cost=entry.cost)
 
@@ -195,9 +202,6 @@ class SqliteShelf:
     def set_slot(self, row_id: int, slot_ms: int, units: int) -> None:
         values = {"row_id": row_id, "slot_ms": slot_ms, "units": units}
         self._execute(Q["set_slot"] if units else Q["end_slot"], values)
-
-    def switch_generation(self) -> int:
-        return self._number("generation", {})
 
     def _count(self, entries: Sequence[Entry]) -> None:
         groups: dict[tuple[int, str, str, str], list[Entry]] = {}
@@ -230,7 +234,7 @@ def _row(r: tuple[Any, ...]) -> Row:
         ends_ms=r[9],
         span_ms=r[10],
         limit=r[11],
-        levels=tuple((level, amount) for level, amount in json.loads(r[12])),
+        levels=tuple((level, amount) for level, amount in orjson.loads(r[12])),
         journalled=bool(r[13]),
         settled=r[14],
         leased=r[15],
@@ -263,7 +267,7 @@ def _changing_values(row: Row) -> dict[str, object]:
     return {
         "id": row.id,
         "lim": row.limit,
-        "levels": json.dumps(row.levels),
+        "levels": orjson.dumps(row.levels).decode(),
         "settled": row.settled,
         "leased": row.leased,
         "overrun": row.overrun,
@@ -274,24 +278,29 @@ def _changing_values(row: Row) -> dict[str, object]:
 
 
 def _entry(r: tuple[Any, ...]) -> Entry:
-    holds = tuple((row_id, units) for row_id, units in json.loads(r[11]))
-    return Entry(r[0], r[1], r[4], r[5], r[6], r[7], r[8], r[9], r[10], holds, r[12].encode())
+    holds = tuple((tuple(rows), units) for rows, units in orjson.loads(r[10]))
+    return Entry(r[0], r[3], r[4], r[5], r[6], r[7], r[8], r[9], holds, r[11].encode())
 
 
 def _entry_values(holder: str, epoch: int, entry: Entry) -> dict[str, object]:
     return {
-        "attempt": entry.attempt,
-        "call_id": entry.call_id,
         "holder": holder,
         "epoch": epoch,
-        "state": entry.state,
         "service": entry.service,
         "model": entry.model,
         "at_ms": entry.at_ms,
-        "ended_ms": entry.ended_ms,
         "worst": entry.worst,
+        "holds": orjson.dumps(entry.holds).decode(),
+        **_end_values(entry),
+    }
+
+
+def _end_values(entry: Entry) -> dict[str, object]:
+    return {
+        "attempt": entry.attempt,
+        "state": entry.state,
+        "ended_ms": entry.ended_ms,
         "cost": entry.cost,
-        "holds": json.dumps(entry.holds),
         "body": entry.body.decode(),
     }
 

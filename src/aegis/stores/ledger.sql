@@ -62,16 +62,19 @@ DELETE FROM ledger_leases WHERE holder = :holder AND row_id = :row_id
 SELECT r.id FROM ledger_leases l JOIN ledger_rows r ON r.id = l.row_id
 WHERE l.holder = :holder AND r.recall_ms > :now_ms
 
--- name: write_entry
--- Add an attempt to the journal; one that is there changes once, from sent to its end.
+-- name: add_entry
+-- Add an attempt to the journal, unless it is there.
 INSERT INTO ledger_journal (
-    attempt, call_id, holder, epoch, state, service, model, at_ms, ended_ms, worst, cost, holds, body
+    attempt, holder, epoch, state, service, model, at_ms, ended_ms, worst, cost, holds, body
 ) VALUES (
-    :attempt, :call_id, :holder, :epoch, :state, :service, :model, :at_ms, :ended_ms, :worst, :cost, :holds, :body
+    :attempt, :holder, :epoch, :state, :service, :model, :at_ms, :ended_ms, :worst, :cost, :holds, :body
 )
-ON CONFLICT (attempt) DO UPDATE
-SET state = excluded.state, ended_ms = excluded.ended_ms, cost = excluded.cost, body = excluded.body
-WHERE ledger_journal.state = 'sent' AND excluded.state <> 'sent'
+ON CONFLICT (attempt) DO NOTHING
+
+-- name: end_entry
+-- An attempt that was sent ended; it ends once.
+UPDATE ledger_journal SET state = :state, ended_ms = :ended_ms, cost = :cost, body = :body
+WHERE attempt = :attempt AND state = 'sent'
 
 -- name: unsettled
 -- Attempts of a holder that were sent and never ended.
@@ -88,7 +91,7 @@ WHERE attempt = :attempt AND state = 'worst'
 
 -- name: attempts
 -- Everything about one call, oldest first.
-SELECT * FROM ledger_journal WHERE call_id = :call_id ORDER BY at_ms, attempt
+SELECT * FROM ledger_journal WHERE attempt >= :first AND attempt < :after ORDER BY at_ms, attempt
 
 -- name: add_total
 -- Count ended attempts by day, service, model and end.
@@ -135,17 +138,12 @@ DELETE FROM ledger_slots WHERE row_id = :row_id AND slot_ms = :slot_ms
 -- The parts of a budget that have been used.
 SELECT DISTINCT part FROM ledger_rows WHERE budget = :budget ORDER BY part
 
--- name: generation
--- The number of the newest turn of any switch.
-SELECT COALESCE(MAX(generation), 0) FROM ledger_switches
-
 -- name: switches
 -- Every switch of record.
 SELECT scope, stopped, reason, at_ms FROM ledger_switches ORDER BY scope
 
 -- name: turn
 -- Stop or resume one scope.
-INSERT INTO ledger_switches (scope, stopped, reason, at_ms, generation)
-VALUES (:scope, :stopped, :reason, :at_ms, (SELECT COALESCE(MAX(generation), 0) + 1 FROM ledger_switches))
+INSERT INTO ledger_switches (scope, stopped, reason, at_ms) VALUES (:scope, :stopped, :reason, :at_ms)
 ON CONFLICT (scope) DO UPDATE
-SET stopped = excluded.stopped, reason = excluded.reason, at_ms = excluded.at_ms, generation = excluded.generation
+SET stopped = excluded.stopped, reason = excluded.reason, at_ms = excluded.at_ms

@@ -35,7 +35,6 @@ class MemoryShelf:
     rolling: dict[int, dict[int, int]] = field(default_factory=dict)
     crossings: dict[tuple[str, str, str, str], tuple[Crossing, bool]] = field(default_factory=dict)
     turned: dict[tuple[tuple[str, str], ...], Switch] = field(default_factory=dict)
-    generation: int = 0
 
     def fork(self) -> MemoryShelf:
         forked = copy.copy(self)
@@ -137,9 +136,6 @@ class MemoryShelf:
         else:
             slots.pop(slot_ms, None)
 
-    def switch_generation(self) -> int:
-        return self.generation
-
 
 class MemoryLedger:
     """`core.ports.Ledger` without a file. `broken` makes every method fail as a full disk would."""
@@ -195,7 +191,6 @@ class MemoryLedger:
 
     async def turn(self, switch: Switch) -> None:
         def work(shelf: MemoryShelf, _now: int) -> None:
-            shelf.generation += 1
             shelf.turned[tuple(sorted(switch.scope.items()))] = switch
 
         self._write(work)

@@ -48,7 +48,6 @@ CREATE TABLE ledger_slots (
 
 CREATE TABLE ledger_journal (
     attempt TEXT PRIMARY KEY,
-    call_id TEXT NOT NULL,
     holder TEXT NOT NULL,
     epoch BIGINT NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('sent', 'settled', 'void', 'worst', 'refused', 'cached')),
@@ -61,9 +60,7 @@ CREATE TABLE ledger_journal (
     holds TEXT NOT NULL,
     body TEXT NOT NULL
 );
-CREATE INDEX ledger_journal_call ON ledger_journal (call_id);
 CREATE INDEX ledger_journal_sent ON ledger_journal (holder) WHERE state = 'sent';
-CREATE INDEX ledger_journal_at ON ledger_journal (at_ms);
 
 CREATE TABLE ledger_totals (
     day TEXT NOT NULL,
@@ -91,8 +88,7 @@ CREATE TABLE ledger_switches (
     scope TEXT PRIMARY KEY,
     stopped INTEGER NOT NULL,
     reason TEXT NOT NULL,
-    at_ms BIGINT NOT NULL,
-    generation BIGINT NOT NULL
+    at_ms BIGINT NOT NULL
 );
 
 CREATE TABLE ledger_answers (
