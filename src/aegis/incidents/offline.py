@@ -35,6 +35,7 @@ HASH_SHOWN = 12
 """Characters of a file hash that people compare; the whole one stands among the observables."""
 IOC_KINDS: frozenset[ObservableKind] = frozenset({"ip", "domain", "url", "file_hash"})
 
+_MARK = re.compile(r"(\{(?:who|host|ip|key)\})")
 _PLATFORM_FIELDS: Mapping[str, frozenset[str]] = {
     "aws": frozenset({"eventName", "eventSource", "awsRegion", "recipientAccountId"}),
     "windows": frozenset(
@@ -162,7 +163,8 @@ def _actions(incident: Incident) -> tuple[str, ...]:
     steps[2:2] = _technique_steps(incident)[:2]
     steps.extend(contain(platform) if incident.severity >= Severity.MEDIUM else contain(platform)[1:])
     steps.extend(WHEN_NOTHING_ELSE)
-    filled = tuple(dict.fromkeys(text for step in steps if (text := _fill(step, incident))))
+    names = _names(incident)
+    filled = tuple(dict.fromkeys(text for step in steps if (text := _fill(step, names))))
     hint = _hint(incident.findings)
     return (*filled[: ACTIONS_MAX - 1], hint) if hint else filled[:ACTIONS_MAX]
 
@@ -188,20 +190,22 @@ def _technique_steps(incident: Incident) -> list[str]:
     return list(dict.fromkeys(found))  # guessed passwords: once somebody is in, nobody need check whether
 
 
-def _fill(step: str, incident: Incident) -> str:
+def _names(incident: Incident) -> dict[str, str]:
+    """What the marks in a step stand for; empty where the incident has no such thing."""
+    values: dict[str, dict[str, None]] = {}
+    for observable in (incident.entity, *incident.observables):
+        values.setdefault(observable.kind, {})[observable.value] = None
+    named = {kind: _listed(list(found), 2) for kind, found in values.items()}
+    who = next((named[kind] for kind in ("user", "account", "email", "key") if kind in named), "")
+    return {"{who}": who, **{f"{{{kind}}}": named.get(kind, "") for kind in ("host", "ip", "key")}}
+
+
+def _fill(step: str, names: Mapping[str, str]) -> str:
     """The step with names filled in; "" when the incident does not have what the step is about."""
-    keys = _values(incident, "key")
-    who = _values(incident, "user") or _values(incident, "account") or _values(incident, "email") or keys
-    named = {"{who}": who, "{host}": _values(incident, "host"), "{ip}": _values(incident, "ip"), "{key}": keys}
-    parts = re.split(r"(\{(?:who|host|ip|key)\})", step)  # one pass: a value is never read as a mark
-    if any(part in named and not named[part] for part in parts):
+    parts = _MARK.split(step)  # one pass: a value is never read as a mark
+    if any(part in names and not names[part] for part in parts):
         return ""
-    return "".join(_listed(named[part], 2) if part in named else part for part in parts)
-
-
-def _values(incident: Incident, kind: ObservableKind) -> list[str]:
-    every = (incident.entity, *incident.observables)
-    return list(dict.fromkeys(observable.value for observable in every if observable.kind == kind))
+    return "".join(names.get(part, part) for part in parts)
 
 
 def platform_of(incident: Incident) -> str:

@@ -7,13 +7,13 @@ after a commit of which nobody knows whether it happened, memory is read anew fr
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, cast
 
 import anyio
 
-from aegis.core.errors import BadInput
+from aegis.core.errors import BadInput, StoreError
 from aegis.core.incidents import Detection, Incident, Status
 from aegis.core.notifications import Change, Delivery
 from aegis.core.ports import Clock, Incidents, Work
@@ -31,6 +31,33 @@ class Plans(Protocol):
     def __call__(self, incident: Incident, change: Change, *, now: datetime) -> tuple[Delivery, ...]: ...
 
 
+@dataclass(slots=True, eq=False)
+class _Wanted:
+    """A change that somebody waits for, and what became of it."""
+
+    incident_id: str
+    apply: Callable[[Incident, datetime], Incident]
+    tell: Callable[[Incident, Incident], Tell]
+    after: Incident | None = None
+    told: Tell = field(default_factory=Tell)
+    error: BadInput | StoreError | None = None
+
+    def decide(self, before: Incident | None, now: datetime) -> None:
+        """Apply the change to the incident as it stands; one version further unless it changes nothing."""
+        if before is None:
+            self.error = BadInput(f"There is no incident {self.incident_id[:64]!r}", code="no_such_incident")
+            return
+        try:
+            after = self.apply(before, now)
+        except BadInput as refused:
+            self.error = refused
+            return
+        self.after = before
+        if after is not before:
+            self.after = replace(after, version=before.version + 1, updated_at=now)
+            self.told = self.tell(before, self.after)
+
+
 class Record:
     """The one place that changes incidents."""
 
@@ -39,6 +66,7 @@ class Record:
         self._clock, self._observe = clock, observe
         self._turn = anyio.Lock()
         self._in_step = True
+        self._wanted: list[_Wanted] = []
 
     async def fold(self, detections: Sequence[Detection], *, events_done: Sequence[str] = ()) -> Folded:
         """Group detections, commit them with the events that they came from, and tell. Raises `StoreError`."""
@@ -64,22 +92,44 @@ class Record:
         """Change an incident as it stands now, not as it stood when the work on it began; commit and tell. Raises
         `BadInput` when there is no such incident, and `StoreError`.
         """
-        async with self._turn:
+        wanted = _Wanted(incident_id, apply, tell)
+        self._wanted.append(wanted)
+        try:
+            async with self._turn:
+                if wanted in self._wanted:  # nobody has done it along with his own
+                    with anyio.CancelScope(shield=True):  # others wait for this commit as well
+                        await self._change_wanted()
+        finally:
+            if wanted in self._wanted:
+                self._wanted.remove(wanted)
+        if wanted.error is not None:
+            raise wanted.error
+        assert wanted.after is not None, "what was wanted was done or refused"
+        return wanted.after
+
+    async def _change_wanted(self) -> None:
+        """Do everything that is wanted by now, in one commit: while one change is committed the next ones gather."""
+        wanted, self._wanted = self._wanted, []
+        try:
             await self._catch_up()
             now = self._clock.now()
-            before = await self.get(incident_id)
-            if before is None:
-                raise BadInput(f"There is no incident {incident_id[:64]!r}", code="no_such_incident")
-            after = apply(before, now)
-            if after is before:
-                return before
-            after = replace(after, version=before.version + 1, updated_at=now)
-            told = tell(before, after)
-            queued = self._plan(after, told.people, now=now) if told.people else ()
-            await self._commit(Work(incidents=[after], deliveries=queued))
-        for change in told.observers:
-            self._observe(IncidentChanged(at=now, incident=after, change=change))
-        return after
+            changed: dict[str, Incident] = {}
+            queued: list[Delivery] = []
+            for one in wanted:
+                before = changed.get(one.incident_id) or await self.get(one.incident_id)
+                one.decide(before, now)
+                if one.after is not None and one.after is not before:
+                    changed[one.incident_id] = one.after
+                    queued += self._plan(one.after, one.told.people, now=now) if one.told.people else ()
+            if changed:
+                await self._commit(Work(incidents=tuple(changed.values()), deliveries=queued))
+        except StoreError as error:
+            for one in wanted:
+                one.error = one.error or StoreError(str(error))
+            return
+        for one in wanted:
+            for change in one.told.observers if one.after else ():
+                self._observe(IncidentChanged(at=now, incident=cast("Incident", one.after), change=change))
 
     async def get(self, incident_id: str) -> Incident | None:
         """The incident as it stands, or None when there is none such. Raises `StoreError`."""
