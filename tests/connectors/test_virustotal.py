@@ -186,3 +186,12 @@ def test_a_hostile_report_is_a_short_unknown_finding(body: dict[str, Any]) -> No
 async def test_an_answer_that_is_no_report_is_an_error() -> None:
     with pytest.raises(ServiceError):
         await connector(ScriptedHttp([answer(200, b"<html>")])).enrich(IP)
+
+
+def test_documentation_addresses_are_asked_about_only_on_this_machine() -> None:
+    stands_in = VirusTotal(
+        Config(api_key=SECRET, base_url="http://127.0.0.1:9/virustotal"), ScriptedHttp([]), clock=FixedClock()
+    )
+    assert stands_in.accepts(Observable("ip", "203.0.113.66"))
+    assert not connector(ScriptedHttp([])).accepts(Observable("ip", "203.0.113.66"))
+    assert not stands_in.accepts(Observable("ip", "10.0.0.1"))

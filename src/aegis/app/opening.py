@@ -20,7 +20,6 @@ from aegis.core.notifications import Change, Delivery
 from aegis.core.ports import Clock, Http, NewId
 from aegis.core.references import Reference
 from aegis.core.secret import Secret
-from aegis.core.techniques import TECHNIQUES
 from aegis.core.telemetry import Happened
 from aegis.governor.governor import Governor
 from aegis.governor.pricing import load_prices
@@ -97,8 +96,8 @@ async def open_app(
             parts.analyst,
             governor=governor,
             policy=_policy(config),
-            pseudonyms=Pseudonyms(await _pseudonym_key(lookups, token)),
-            technique_exists=TECHNIQUES.__contains__,
+            pseudonyms=Pseudonyms(await _pseudonym_key(lookups, token), kinds=config.privacy.kinds),
+            technique_exists=parts.technique_exists,
             token=token,
             clock=clock,
             new_id=new_id,

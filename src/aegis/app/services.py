@@ -12,11 +12,13 @@ from typing import Any, TypeAlias
 
 from aegis.config.settings import Config, Service, Value
 from aegis.connectors import registry
+from aegis.connectors.attack import Attack, read_catalogue
 from aegis.core.budgets import Amounts, Budget
 from aegis.core.calls import Priority
 from aegis.core.ports import Analyst, Clock, Enricher, Http, MetricSink, NewId, Notifier
 from aegis.core.references import Reference
 from aegis.core.secret import Secret
+from aegis.core.techniques import TECHNIQUES
 from aegis.core.windows import WindowPolicy
 from aegis.governor.policies import ServicePolicy
 
@@ -42,6 +44,7 @@ class Parts:
     sinks: tuple[MetricSink, ...]
     enrichers: tuple[Enricher, ...]
     analyst: Analyst | None
+    technique_exists: Callable[[str], bool]
 
 
 def build_parts(config: Config, *, home: Path, http: Http, clock: Clock, new_id: NewId, resolve: Resolve) -> Parts:
@@ -52,8 +55,9 @@ def build_parts(config: Config, *, home: Path, http: Http, clock: Clock, new_id:
 
     used = {name: _values(values, resolve) for name, values in config.connectors.items() if name in NOTIFIERS}
     made = {name: make(name, values) for name, values in used.items()}
-    catalogue = config.connectors.get("attack", {}).get("catalogue") or str(home / CATALOGUE_FILE)
-    enrichers = [make("attack", {"catalogue": catalogue})]
+    file = str(config.connectors.get("attack", {}).get("catalogue") or home / CATALOGUE_FILE)
+    catalogue = read_catalogue(file)
+    enrichers: list[Enricher] = [Attack(catalogue, clock=clock)]
     virustotal = config.services.get("virustotal")
     if virustotal is not None and virustotal.key is not None:
         enrichers.append(make("virustotal", _service_values(virustotal, resolve, key="api_key")))
@@ -66,6 +70,7 @@ def build_parts(config: Config, *, home: Path, http: Http, clock: Clock, new_id:
         sinks=tuple(made[name] for name in ("datadog",) if name in made),
         enrichers=tuple(enrichers),
         analyst=analyst,
+        technique_exists=lambda technique: technique in TECHNIQUES or catalogue.find(technique) is not None,
     )
 
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 
-from aegis.core.addresses import is_public_address, parse_address
+from aegis.core.addresses import is_documentation_address, is_loopback, is_public_address, parse_address
 from aegis.core.exchange import failure, from_json, json_object
 from aegis.core.incidents import Finding, Observable, Verdict
 from aegis.core.plaintext import fit, one_line
@@ -102,16 +102,25 @@ class VirusTotal:
     def __init__(self, config: Config, http: Http, *, clock: Clock) -> None:
         self._config, self._http, self._clock = config, http, clock
 
+        self._rehearsing = is_loopback(urlsplit(config.base_url).hostname or "")
+
     def accepts(self, observable: Observable) -> bool:
-        """Whether the observable is public and of a kind that VirusTotal knows."""
-        return bool(resource(observable))
+        """Whether the observable is public and of a kind that VirusTotal knows. Addresses of documentation are asked
+        about only where a stand-in on this machine answers.
+        """
+        return bool(self._path(observable))
+
+    def _path(self, observable: Observable) -> str:
+        if self._rehearsing and observable.kind == "ip" and is_documentation_address(observable.value):
+            return f"ip_addresses/{parse_address(observable.value)}"
+        return resource(observable)
 
     async def enrich(self, observable: Observable) -> Enriched:
         """Look the observable up; one that VirusTotal does not know is a finding too (`unknown`).
 
         An observable that is not accepted is an error of the caller, and nothing is sent.
         """
-        path = resource(observable)
+        path = self._path(observable)
         assert path, "enrich is only called for what accepts() takes"
         answer = await self._http.send(
             HttpRequest(

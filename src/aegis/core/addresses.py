@@ -5,10 +5,15 @@ Fails closed: a text that is no address is not public.
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
 NAT64 = IPv6Network("64:ff9b::/96")
 """RFC 6052: the last 32 bits are an IPv4 address, which may be a private one."""
+
+
+DOCUMENTATION = tuple(
+    ip_network(text) for text in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")
+)
 
 
 def parse_address(text: str) -> IPv4Address | IPv6Address | None:
@@ -29,6 +34,12 @@ def _embedded(address: IPv4Address | IPv6Address) -> IPv4Address | None:
     if address.teredo:
         return address.teredo[1]
     return IPv4Address(int(address) & 0xFFFF_FFFF) if address in NAT64 else None
+
+
+def is_documentation_address(text: str) -> bool:
+    """Whether a text is an address that belongs to nobody and stands for a public one in examples (RFC 5737, 3849)."""
+    address = parse_address(text)
+    return address is not None and any(address in network for network in DOCUMENTATION)
 
 
 def is_public_address(text: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aegis.connectors.attack.catalogue import Catalogue, Entry
-from aegis.connectors.attack.enricher import Attack, Config, build, fetch
+from aegis.connectors.attack.enricher import Attack, Config, build, fetch, read_catalogue
 from aegis.connectors.attack.stix import parse_stix
 
-__all__ = ["Attack", "Catalogue", "Config", "Entry", "build", "fetch", "parse_stix"]
+__all__ = ["Attack", "Catalogue", "Config", "Entry", "build", "fetch", "parse_stix", "read_catalogue"]
