@@ -203,12 +203,16 @@ async def test_a_dead_letter_is_kept_until_it_is_replayed_or_dropped(stores: Sto
     assert (again.id, again.attempts, again.created_at) == ("a:slack:1", 1, after(9))
 
 
-async def test_a_dead_letter_never_overwrites_a_newer_message(stores: Stores) -> None:
+@pytest.mark.parametrize("sent", [False, True])
+async def test_a_dead_letter_never_overwrites_a_newer_message(stores: Stores, sent: bool) -> None:
     await stores.place(delivery("a", 1))
     (first,) = await stores.claim()
     await stores.outbox.bury(first, error="400", now=after(1))
     await stores.place(delivery("a", 2, at=2))
+    if sent:
+        (second,) = await stores.claim(at=2)
+        await stores.outbox.done(second, Receipt(), now=after(2))
 
     assert not await stores.outbox.replay("a:slack:1", now=after(3))
 
-    assert await stores.outbox.counts() == {"slack": {"superseded": 1, "ready": 1}}
+    assert await stores.outbox.counts() == {"slack": {"superseded": 1, "done" if sent else "ready": 1}}

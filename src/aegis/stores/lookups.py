@@ -33,8 +33,8 @@ class SetAside:
 class SqliteLookups:
     """Every method raises `StoreError` when the store fails."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, *, set_aside_max: int = SET_ASIDE_MAX) -> None:
+        self._database, self._set_aside_max = database, set_aside_max
         self._queries = read_queries("lookups")
 
     # --- idempotency keys ------------------------------------------------------------------------------------
@@ -54,14 +54,14 @@ class SqliteLookups:
     # --- lines set aside -------------------------------------------------------------------------------------
 
     async def set_aside(self, lines: Sequence[SetAside]) -> None:
-        """Keep refused lines; beyond `SET_ASIDE_MAX` the oldest go."""
+        """Keep refused lines; beyond `set_aside_max` the oldest go."""
 
         def keep(connection: sqlite3.Connection) -> None:
             newest = connection.execute(self._queries["last_set_aside"]).fetchone()[0]
             for line in lines:
                 newest += 1
                 connection.execute(self._queries["set_aside"], _line_row(line) | {"seq": newest})
-            connection.execute(self._queries["forget_set_aside"], {"newest": newest, "most": SET_ASIDE_MAX})
+            connection.execute(self._queries["forget_set_aside"], {"newest": newest, "most": self._set_aside_max})
 
         if lines:
             await self._database.write(keep)

@@ -7,13 +7,15 @@ DELETE FROM events WHERE seq IN (
 -- name: deliveries
 -- Deliveries that ended well, or were overtaken, long ago.
 DELETE FROM deliveries WHERE id IN (
-    SELECT id FROM deliveries WHERE state IN ('done', 'superseded') AND ended_us < :before_us LIMIT :limit
+    SELECT id FROM deliveries WHERE ended_us > 0 AND ended_us < :before_us AND state IN ('done', 'superseded')
+    ORDER BY ended_us LIMIT :limit
 );
 
 -- name: dead_letters
 -- Dead letters that nobody asked for in all that time.
 DELETE FROM deliveries WHERE id IN (
-    SELECT id FROM deliveries WHERE state = 'dead' AND ended_us < :before_us LIMIT :limit
+    SELECT id FROM deliveries WHERE ended_us > 0 AND ended_us < :before_us AND state = 'dead'
+    ORDER BY ended_us LIMIT :limit
 );
 
 -- name: notifications

@@ -133,7 +133,8 @@ class MemoryOutbox:
         return min(times + [self._leases[one.id] for one in lane if one.state is LEASED], default=None)
 
     async def done(self, delivery: Delivery, receipt: Receipt, *, now: datetime) -> None:
-        self._end(replace(self.known[delivery.id], state=DONE, last_error=""), now)
+        if delivery.id in self.known:
+            self._end(replace(self.known[delivery.id], state=DONE, last_error=""), now)
         key, version = (delivery.incident_id, delivery.service), delivery.notification.version
         if receipt.remote_id and version >= self._remotes.get(key, (0, ""))[0]:
             self._remotes[key] = (version, receipt.remote_id)

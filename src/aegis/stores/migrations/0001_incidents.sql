@@ -10,7 +10,7 @@ CREATE TABLE events (
     body TEXT NOT NULL
 );
 CREATE INDEX events_pending ON events (seq) WHERE done = 0;
-CREATE INDEX events_worked ON events (at_us) WHERE done = 1;
+CREATE INDEX events_worked ON events (at_us, seq) WHERE done = 1;
 
 CREATE TABLE incidents (
     id TEXT PRIMARY KEY,
@@ -53,7 +53,8 @@ CREATE TABLE deliveries (
 CREATE INDEX deliveries_ready ON deliveries (service, priority, created_us, id, due_us) WHERE state = 'ready';
 CREATE INDEX deliveries_leased ON deliveries (service, lease_us) WHERE state = 'leased';
 CREATE INDEX deliveries_incident ON deliveries (incident_id, service, version);
-CREATE INDEX deliveries_state ON deliveries (state, service, ended_us);
+CREATE INDEX deliveries_state ON deliveries (state, service);
+CREATE INDEX deliveries_ended ON deliveries (ended_us) WHERE ended_us > 0;
 
 -- The newest handle that a service gave for an incident (message id, issue key).
 CREATE TABLE remotes (
