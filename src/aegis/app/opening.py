@@ -6,21 +6,19 @@ import random
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import fields, replace
-from datetime import datetime
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from aegis.app.hub import Hub
 from aegis.app.running import App
-from aegis.app.services import build_parts, policies, private_hosts, quotas, used_names
+from aegis.app.services import Parts, Resolve, build_parts, policies, private_hosts, quotas, used_names
 from aegis.app.system import SystemClock, random_ids
 from aegis.config.settings import Config
 from aegis.core.incidents import Incident, Severity
 from aegis.core.notifications import Change, Delivery
 from aegis.core.ports import Clock, Http, NewId
-from aegis.core.references import Reference
-from aegis.core.secret import Secret
-from aegis.core.telemetry import Happened
+from aegis.core.telemetry import Observer
 from aegis.governor.governor import Governor
 from aegis.governor.pricing import load_prices
 from aegis.incidents.analysis import Analysing, Policy
@@ -46,6 +44,30 @@ from aegis.transport.http import OutboundHttp
 
 PSEUDONYM_KEY = "pseudonym_key"
 """The setting that keeps the installation's pseudonym key: stand-ins stay the same from prompt to prompt."""
+WARMED_BY = timedelta(hours=24)
+"""How far back worked events are fed to correlations at a start: no rule of ours looks further."""
+WARMED_EVENTS_MAX = 20_000
+
+
+def _same(http: Http) -> Http:
+    return http
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """What a rehearsal replaces: time, identifiers, randomness, and the outbound client by one around it."""
+
+    clock: Clock = field(default_factory=SystemClock)
+    new_id: NewId | None = None
+    chance: random.Random | None = None
+    watch_http: Callable[[Http], Http] = _same
+
+    def ids(self) -> NewId:
+        return self.new_id or random_ids(self.clock)
+
+    def token(self) -> str:
+        """128 random bits as text."""
+        return f"{self.chance.getrandbits(128):032x}" if self.chance else secrets.token_hex(16)
 
 
 @asynccontextmanager
@@ -53,90 +75,118 @@ async def open_app(
     config: Config,
     *,
     home: Path,
-    resolve: Callable[[Reference], Secret],
-    clock: Clock | None = None,
-    new_id: NewId | None = None,
-    observers: tuple[Callable[[Happened], None], ...] = (),
-    chance: random.Random | None = None,
+    resolve: Resolve,
+    machine: Machine | None = None,
+    observers: tuple[Observer, ...] = (),
     link_base: str = "",
-    watch_http: Callable[[Http], Http] = lambda http: http,
 ) -> AsyncIterator[App]:
     """One whole Aegis on the store in `home`, until the block ends.
 
-    `clock`, `new_id` and `chance` replace this machine's time and randomness (rehearsals); `watch_http` may put
-    something around the outbound client. Raises `ConfigError` and `StoreError`: then nothing was started.
+    `resolve` gives the secrets that the configuration refers to; `link_base` is the dashboard's address, for links in
+    messages. Raises `ConfigError` and `StoreError`: then nothing was started.
     """
-    clock = clock or SystemClock()
-    new_id = new_id or random_ids(clock)
+    machine = machine or Machine()
     hub = Hub(*observers)
     async with AsyncExitStack() as opened:
         database = await Database.open(config.store.path(home))
         opened.push_async_callback(database.close)
-        outbound = OutboundHttp(clock=clock, observer=hub, allow_private=private_hosts(config, resolve))
+        outbound = OutboundHttp(clock=machine.clock, observer=hub, allow_private=private_hosts(config, resolve))
         opened.push_async_callback(outbound.close)
-        http = watch_http(outbound)
-        parts = build_parts(config, home=home, http=http, clock=clock, new_id=new_id, resolve=resolve)
-        lookups = SqliteLookups(database)
-        governor = await opened.enter_async_context(
-            Governor(
-                budgets=(*config.budgets, *quotas(config)),
-                prices=load_prices(home, config.prices),
-                ledger=SqliteLedger(database, clock),
-                clock=clock,
-                services=policies(config),
-                answers=SqliteAnswers(database),
-                observers=(hub,),
-            )
-        )
-        pack = load_pack(config.detection.rules)
-        incidents, outbox, events = SqliteIncidents(database), SqliteOutbox(database), SqliteEvents(database, clock)
-        token = _token(chance)
-        services = [notifier.name for notifier in parts.notifiers]
-        analysing = Analysing(
-            parts.analyst,
-            governor=governor,
-            policy=_policy(config),
-            pseudonyms=Pseudonyms(await _pseudonym_key(lookups, token), kinds=config.privacy.kinds),
-            technique_exists=parts.technique_exists,
-            token=token,
-            clock=clock,
-            new_id=new_id,
-        )
-
-        def plan(incident: Incident, change: Change, *, now: datetime) -> tuple[Delivery, ...]:
-            return deliveries(incident, change, services=services, now=now, routes=config.routes, link_base=link_base)
-
-        grouping = Grouping(new_id=new_id, hubs=config.detection.stop_list)
-        pipeline = Pipeline(
-            detector=Detector(pack),
-            record=Record(grouping=grouping, store=incidents, plan=plan, clock=clock, observe=hub),
-            enrichment=Enrichment(parts.enrichers, governor=governor, clock=clock, new_id=new_id),
-            analysis=analysing,
-            clock=clock,
-        )
-        pick = (chance or random.Random()).randrange
-        app = App(
-            config=config,
+        parts = build_parts(
+            config,
             home=home,
-            clock=clock,
-            new_id=new_id,
-            hub=hub,
-            events=events,
-            incidents=incidents,
-            outbox=outbox,
-            lookups=lookups,
-            governor=governor,
-            pipeline=pipeline,
-            lanes=Lanes(outbox=outbox, notifiers=parts.notifiers, clock=clock, pick=pick, observe=hub),
-            batches=tuple(MetricBatches(sink, observe=hub) for sink in parts.sinks),
-            retention=Retention(database, _keep(config)),
-            services_used=used_names(parts),
+            http=machine.watch_http(outbound),
+            clock=machine.clock,
+            new_id=machine.ids(),
+            resolve=resolve,
         )
+        governor = await opened.enter_async_context(_governor(config, home, database, machine, hub))
+        app = await _wired(config, home, machine, hub, database, parts, governor, link_base)
         hub.add(app.notice)
         for batch in app.batches:
             hub.add(batch)
-        await pipeline.resume()
+        await app.pipeline.resume()
         yield app
+
+
+def _governor(config: Config, home: Path, database: Database, machine: Machine, hub: Hub) -> Governor:
+    return Governor(
+        budgets=(*config.budgets, *quotas(config)),
+        prices=load_prices(home, config.prices),
+        ledger=SqliteLedger(database, machine.clock),
+        clock=machine.clock,
+        services=policies(config),
+        answers=SqliteAnswers(database),
+        observers=(hub,),
+    )
+
+
+async def _wired(
+    config: Config,
+    home: Path,
+    machine: Machine,
+    hub: Hub,
+    database: Database,
+    parts: Parts,
+    governor: Governor,
+    link_base: str,
+) -> App:
+    clock, new_id = machine.clock, machine.ids()
+    incidents, outbox = SqliteIncidents(database), SqliteOutbox(database)
+    events, lookups = SqliteEvents(database, clock), SqliteLookups(database)
+    services = [notifier.name for notifier in parts.notifiers]
+
+    def plan(incident: Incident, change: Change, *, now: datetime) -> tuple[Delivery, ...]:
+        return deliveries(incident, change, services=services, now=now, routes=config.routes, link_base=link_base)
+
+    grouping = Grouping(new_id=new_id, hubs=config.detection.stop_list)
+    detector = Detector(load_pack(config.detection.rules))
+    detector.warm(await events.worked_since(clock.now() - WARMED_BY, WARMED_EVENTS_MAX))
+    pipeline = Pipeline(
+        detector=detector,
+        record=Record(grouping=grouping, store=incidents, plan=plan, clock=clock, observe=hub),
+        enrichment=Enrichment(parts.enrichers, governor=governor, clock=clock, new_id=new_id),
+        analysis=await _analysing(config, machine, parts, governor, lookups),
+        clock=clock,
+    )
+    pick = (machine.chance or random.Random()).randrange
+    return App(
+        config=config,
+        home=home,
+        clock=clock,
+        new_id=new_id,
+        hub=hub,
+        events=events,
+        incidents=incidents,
+        outbox=outbox,
+        lookups=lookups,
+        governor=governor,
+        pipeline=pipeline,
+        lanes=Lanes(outbox=outbox, notifiers=parts.notifiers, clock=clock, pick=pick, observe=hub),
+        batches=tuple(MetricBatches(sink, observe=hub) for sink in parts.sinks),
+        retention=Retention(database, _keep(config)),
+        services_used=used_names(parts),
+        problems=tuple(str(problem) for problem in detector.problems),
+    )
+
+
+async def _analysing(
+    config: Config, machine: Machine, parts: Parts, governor: Governor, lookups: SqliteLookups
+) -> Analysing:
+    kept = await lookups.setting(PSEUDONYM_KEY)
+    if kept is None:
+        kept = machine.token() + machine.token()
+        await lookups.keep_setting(PSEUDONYM_KEY, kept)
+    return Analysing(
+        parts.analyst,
+        governor=governor,
+        policy=_policy(config),
+        pseudonyms=Pseudonyms(bytes.fromhex(kept), kinds=config.privacy.kinds),
+        technique_exists=parts.technique_exists,
+        token=machine.token,
+        clock=machine.clock,
+        new_id=machine.ids(),
+    )
 
 
 def _policy(config: Config) -> Policy:
@@ -150,18 +200,5 @@ def _policy(config: Config) -> Policy:
 
 def _keep(config: Config) -> Keep:
     """How many days each kind of record is kept; what the configuration does not say keeps its default."""
-    known = {field.name for field in fields(Keep)}
+    known = {kept.name for kept in fields(Keep)}
     return replace(Keep(), **{kind: days for kind, days in config.retention_days.items() if kind in known})
-
-
-def _token(chance: random.Random | None) -> Callable[[], str]:
-    """128 random bits as text; drawn from `chance` where a rehearsal has to repeat."""
-    return (lambda: f"{chance.getrandbits(128):032x}") if chance else (lambda: secrets.token_hex(16))
-
-
-async def _pseudonym_key(lookups: SqliteLookups, token: Callable[[], str]) -> bytes:
-    kept = await lookups.setting(PSEUDONYM_KEY)
-    if kept is None:
-        kept = token() + token()
-        await lookups.keep_setting(PSEUDONYM_KEY, kept)
-    return bytes.fromhex(kept)

@@ -86,6 +86,7 @@ class App:
     batches: tuple[MetricBatches, ...]
     retention: Retention
     services_used: tuple[str, ...]
+    problems: tuple[str, ...] = ()
     arrived: anyio.Event = field(default_factory=anyio.Event)
     crossings: list[LevelCrossed] = field(default_factory=list)
     turn: anyio.Lock = field(default_factory=anyio.Lock)

@@ -17,7 +17,7 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 
-from aegis.app import App, open_app
+from aegis.app import App, Machine, open_app
 from aegis.core.calls import Call, Priority
 from aegis.core.errors import Refused, ServiceError
 from aegis.core.ids import RANDOM_BITS, identifier
@@ -100,12 +100,9 @@ async def staged(home: Path, *, seed: int, link_base: str = "", shown: Shown | N
             sandbox_config(serving, more=_BUDGETS),
             home=home,
             resolve=SandboxKeys(serving),
-            clock=clock,
-            new_id=new_id,
-            chance=chance,
+            machine=Machine(clock=clock, new_id=new_id, chance=chance, watch_http=watch),
             observers=(tally, (shown or Shown()).observer),
             link_base=link_base,
-            watch_http=watch,
         ) as app,
         anyio.create_task_group() as tasks,
     ):
