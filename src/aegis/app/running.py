@@ -145,9 +145,9 @@ class App:
             while pending := await self.events.pending(PENDING_MAX):
                 await self.pipeline.handle(pending)
                 self.lanes.wake()
-        await self.work_crossings()
+            await self._open_crossings()
 
-    async def work_crossings(self) -> None:
+    async def _open_crossings(self) -> None:
         """Open an incident for each budget level that was crossed since the last time."""
         while self.crossings:
             crossed = self.crossings[0]
@@ -217,10 +217,9 @@ class App:
     async def finish(self, *, wait_ms: int) -> int:
         """Work everything that waits and deliver what falls due within `wait_ms`; returns what is undelivered."""
         until = self.clock.now() + timedelta(milliseconds=wait_ms)
-        await self.work_events()
-        await self.pipeline.drain()
-        await self.work_crossings()
-        await self.pipeline.drain()
+        for _ in range(2):  # an analysis may cross a level, which is an incident of its own
+            await self.work_events()
+            await self.pipeline.drain()
         left = await self.lanes.drain(until=until)
         for batch in self.batches:
             await batch.tick(self.clock.now())

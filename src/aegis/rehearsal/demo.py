@@ -172,7 +172,12 @@ async def _spend(stage: Stage, *, key: str) -> None:
         model="claude-sonnet-5-5",
         system="You are a storyteller.",
         user=STOLEN_PROMPT,
-        schema={"type": "object", "properties": {"story": {"type": "string"}}, "required": ["story"]},
+        schema={
+            "type": "object",
+            "properties": {"story": {"type": "string"}},
+            "required": ["story"],
+            "additionalProperties": False,
+        },
         output_tokens_max=STOLEN_TOKENS_MAX,
     )
     call = Call(

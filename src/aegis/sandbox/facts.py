@@ -21,6 +21,8 @@ ORDER = ("LOW", "MEDIUM", "HIGH", "CRITICAL")
 _TECHNIQUE = re.compile(r"\bT\d{4}(?:\.\d{3})?\b")
 _SEVERITY = re.compile(r"(?i)severity\W{1,8}(LOW|MEDIUM|HIGH|CRITICAL)\b")
 _TITLE = re.compile(r"(?im)^\W*(?:title|incident)\W{1,6}(\S[^\n\"]{3,200})")
+_FENCE = re.compile(r"-{3,}.*-{3,}\s*$")
+"""A boundary line around quoted material: it says nothing about the matter."""
 _IP = re.compile(r"(?<![\d.])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?![\d.])")
 _SHAPES: Sequence[tuple[str, re.Pattern[str]]] = (
     ("url", re.compile(r"\bhttps?://[^\s\"'<>\\)\]]{4,200}")),
@@ -56,7 +58,8 @@ def read_facts(text: str) -> Facts:
                 continue
     titles = found.titles or [title.strip(" ,'{}") for title in _TITLE.findall(text)]
     plain = next((line.strip() for line in text.splitlines() if len(line.strip()) > 8), "An incident")
-    shaped = [(kind, value) for kind, shape in _SHAPES for value in shape.findall(text)]
+    inside = "\n".join(line for line in text.splitlines() if not _FENCE.match(line))
+    shaped = [(kind, value) for kind, shape in _SHAPES for value in shape.findall(inside)]
     severities = [*found.severities, *(word.upper() for word in _SEVERITY.findall(text))]
     return Facts(
         titles=_unique(titles) or (plain[:160],),
@@ -76,10 +79,16 @@ class _Walk:
     """Goes through JSON values and keeps what it knows the meaning of."""
 
     def __init__(self) -> None:
-        self.titles: list[str] = []
+        self.rules: list[str] = []
+        self.others: list[str] = []
         self.severities: list[str] = []
         self.indicators: list[tuple[str, str]] = []
         self.count, self.since, self._left = 0, "", NODES_MAX
+
+    @property
+    def titles(self) -> list[str]:
+        """What was detected, before what is merely known about it."""
+        return [*self.rules, *self.others]
 
     @property
     def values(self) -> set[str]:
@@ -98,9 +107,9 @@ class _Walk:
         kind, named = value.get("kind"), value.get("value")
         if isinstance(kind, str) and isinstance(named, str) and len(self.indicators) < FOUND_MAX:
             self.indicators.append((kind, named[:VALUE_MAX]))
-        for name in ("rule", "title"):
-            if isinstance(value.get(name), str) and len(self.titles) < FOUND_MAX:
-                self.titles.append(value[name][:160])
+        for name, kept in (("rule", self.rules), ("title", self.others)):
+            if isinstance(value.get(name), str) and len(kept) < FOUND_MAX:
+                kept.append(value[name][:160])
         if value.get("severity") in ORDER:
             self.severities.append(value["severity"])
         if type(value.get("detections")) is int:
