@@ -11,10 +11,11 @@ from typing import Any
 
 from aegis.sigma.atoms import Atom
 from aegis.sigma.fields import Fields, Reading, reader
-from aegis.sigma.matchers import FieldMatcher, KeywordMatcher
+from aegis.sigma.keywords import KeywordMatcher
+from aegis.sigma.matchers import FieldMatcher
 from aegis.sigma.memos import RESULT_BYTES, Caches, FieldMemo, Purse, Signature, Signatures
 from aegis.sigma.nodes import FALSE, Node, atoms_in
-from aegis.sigma.values import MISSING
+from aegis.sigma.values import CONTAINERS, MISSING
 from aegis.sigma.witnesses import Test, test_of, witness
 
 
@@ -119,7 +120,7 @@ class Bucket:
 
     def _key_of_any(self, view: Fields) -> tuple[Signature, ...]:
         return tuple(
-            memo.scan_value(value) if isinstance(value, list | dict | tuple) else memo[value]
+            memo.scan_value(value) if isinstance(value, CONTAINERS) else memo[value]
             for memo, value in zip(self._memos, self._values(view), strict=True)
         )
 

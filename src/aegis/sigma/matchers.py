@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
 from aegis.sigma.atoms import Atom, Kind
 from aegis.sigma.literals import Literals
-from aegis.sigma.regexes import Regex, compile_regex
-from aegis.sigma.values import MISSING, elements, fold, leaf_texts, number_fits, text_of
+from aegis.sigma.regexes import compile_regex
+from aegis.sigma.values import MISSING, elements, fold, number_fits, text_of
 
 _STRINGS = frozenset((Kind.EQ, Kind.STARTS, Kind.ENDS, Kind.CONTAINS, Kind.WILD))
 
@@ -39,20 +39,23 @@ class FieldMatcher:
         self.null = of(Kind.NULL) | of(Kind.EXISTS)
         self._present = of(Kind.ANY) | of(Kind.EXISTS)
         self._blank = self.missing if empty_is_null else frozenset()
-        self._regexes: dict[int, Regex] = {
+        regexes = {
             number: compile_regex(str(atom.operand[0]), str(atom.operand[1]))
             for number, atom in atoms
             if atom.kind is Kind.RE
         }
         gates: dict[str, list[int]] = {}
-        for number, regex in self._regexes.items():
-            for text in regex.literals:
+        for number, regex in regexes.items():
+            for text in regex.required.gates:
                 gates.setdefault(text, []).append(_gate(number))
+        self._regexes = [
+            (number, bool(one.required.gates), one.required, one.search) for number, one in regexes.items()
+        ]
+        self._gates = frozenset(gate for numbers in gates.values() for gate in numbers)
         folded = [pair for pair in atoms if pair[1].kind in _STRINGS and not pair[1].cased]
         cased = [pair for pair in atoms if pair[1].kind in _STRINGS and pair[1].cased]
         self._folded = Literals(folded, gates) if folded or gates else None
         self._cased = Literals(cased, {}) if cased else None
-        self._gates = {_gate(number): number for number, regex in self._regexes.items() if regex.literals}
         self._networks = [(number, *_mask(str(atom.operand))) for number, atom in atoms if atom.kind is Kind.CIDR]
         self._numbers = [
             (number, str(atom.operand[0]), str(atom.operand[1]), Decimal(atom.operand[2]))
@@ -90,14 +93,14 @@ class FieldMatcher:
         return self.null if empty else frozenset(hits)
 
     def _scan_regexes(self, text: str, hits: set[int]) -> None:
-        ascii_ = text.isascii()
+        """Asks the regexes that may hold. What one requires is sure for ASCII only."""
+        folded = fold(text) if text.isascii() else None
         raw = b""
-        for number, regex in self._regexes.items():
-            gate = _gate(number)
-            if regex.literals and ascii_ and gate not in hits:
+        for number, gated, required, search in self._regexes:
+            if folded is not None and ((gated and _gate(number) not in hits) or not required.met_by(folded)):
                 continue
             raw = raw or text.encode()
-            if regex.search(text, raw):
+            if search(text, raw):
                 hits.add(number)
         hits.difference_update(self._gates)
 
@@ -124,16 +127,3 @@ def _mask(network: str) -> tuple[int, int, int]:
     wanted = ip_network(network)
     shift = wanted.max_prefixlen - wanted.prefixlen
     return wanted.version, int(wanted.network_address) >> shift, shift
-
-
-class KeywordMatcher:
-    """Keywords: atoms about the whole event. One search over all texts tells whether any needs a closer look."""
-
-    __slots__ = ("_each",)
-
-    def __init__(self, atoms: Sequence[tuple[int, Atom]]) -> None:
-        self._each = FieldMatcher(atoms)
-
-    def scan(self, fields: Mapping[str, Any]) -> frozenset[int]:
-        """The atoms that hold for at least one value of the event."""
-        return frozenset().union(*(self._each.scan(text) for text in leaf_texts(fields)))

@@ -17,12 +17,13 @@ from aegis.sigma.values import MISSING, text_of
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caches:
     """Bounds of everything an engine keeps. `bytes` is an estimate of all memos together: an entry costs its text and
-    `ENTRY_BYTES`. Values per field and results per bucket are enough for the busiest of our corpora to stay warm.
+    `ENTRY_BYTES`. Values per field and results per bucket are enough for the busiest of our corpora to stay warm; logged
+    scripts come in pieces of up to 16,384 characters.
     """
 
     bytes: int = 48 << 20
     values: int = 16_384
-    value_chars: int = 4_096
+    value_chars: int = 16_384
     results: int = 16_384
     signatures: int = 16_384
     buckets: int = 256

@@ -37,7 +37,7 @@ def holds(node: Node, atoms: Sequence[Atom], fields: Fields, reading: Reading) -
 def atom_holds(atom: Atom, fields: Fields, reading: Reading) -> bool:
     """Whether one atom holds for an event."""
     if atom.field is None:
-        return any(text_fits(atom, text) for text in leaf_texts(fields))
+        return any(text_fits(atom, text) for text in leaf_texts(fields.values()))
     value = value_of(fields, atom.field, reading)
     if atom.kind is Kind.EXISTS:
         return value is not MISSING

@@ -19,7 +19,7 @@ from aegis.sigma.memos import Caches
 from aegis.sigma.naive import text_fits
 from aegis.sigma.nodes import Node, at_most, atoms_in, with_known
 from aegis.sigma.sources import Facets, facets_of
-from aegis.sigma.values import MISSING, fold, text_of
+from aegis.sigma.values import CONTAINERS, MISSING, fold, text_of
 
 Make = Callable[[Mapping[int, Node], Reading], Bucket]
 
@@ -152,12 +152,12 @@ def _class_of(view: Fields, logsource: LogSource | None) -> tuple[Any, ...]:
 
 
 def _scalar(value: Any) -> str:
-    return "" if value is None or isinstance(value, list | dict | tuple) else text_of(value)
+    return "" if value is None or isinstance(value, CONTAINERS) else text_of(value)
 
 
 def _token(value: Any, named: frozenset[str]) -> Any:
     """The folded value if a rule names it; `_OTHER` if none does; MISSING if nothing can be folded away."""
-    if value is MISSING or value is None or isinstance(value, list | dict | tuple):
+    if value is MISSING or value is None or isinstance(value, CONTAINERS):
         return MISSING
     text = fold(text_of(value))
     return text if text in named else _OTHER

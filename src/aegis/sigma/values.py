@@ -8,7 +8,7 @@ text folds to the same part of the folded text.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, Literal, cast
@@ -25,6 +25,10 @@ LEAVES_MAX = 20_000
 _NUMBER = re.compile(r"[+-]?[0-9]{1,30}(?:\.[0-9]{1,30})?")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _EXACT_FLOAT = 1e15
+
+
+CONTAINERS: Final = (dict, list, tuple)
+LISTS: Final = (list, tuple)
 
 
 class Missing:
@@ -80,19 +84,19 @@ def elements(value: Any) -> Iterator[Any]:
     stack = [(value, 0)]
     while stack:
         current, depth = stack.pop()
-        if not isinstance(current, list | tuple):
+        if not isinstance(current, LISTS):
             yield current
         elif depth < NESTING_MAX:
             stack.extend((one, depth + 1) for one in reversed(current))
 
 
-def leaf_texts(fields: Mapping[str, Any]) -> Iterator[str]:
-    """Every scalar of an event as text, lists and mappings opened: what keywords look into."""
-    stack: list[tuple[Any, int]] = [(value, 0) for value in fields.values()]
+def leaf_texts(values: Iterable[Any]) -> Iterator[str]:
+    """Every scalar among the values of an event as text, lists and mappings opened: what keywords look into."""
+    stack: list[tuple[Any, int]] = [(value, 0) for value in values]
     left = LEAVES_MAX
     while stack and left:
         current, depth = stack.pop()
-        if isinstance(current, dict | list | tuple):
+        if isinstance(current, CONTAINERS):
             if depth < NESTING_MAX:
                 inner = current.values() if isinstance(current, dict) else current
                 stack.extend((one, depth + 1) for one in inner)
