@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, NoReturn
@@ -134,17 +134,41 @@ class Root(Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             result = super().invoke(ctx)
-        except AegisError as error:
-            say(_told(error), colour="red")
-            ctx.exit(exit_for(error))
+        except (AegisError, BaseExceptionGroup) as error:
+            ctx.exit(_end(ctx, error))
         except KeyboardInterrupt:
-            say("interrupted")
-            ctx.exit(Exit.INTERRUPTED)
+            ctx.exit(_interrupted())
         except BrokenPipeError:
             ctx.exit(Exit.OK)  # whoever read our output has had enough
         if isinstance(result, int):
             ctx.exit(result)
         return result
+
+
+def _end(ctx: click.Context, error: BaseException) -> Exit:
+    """Say what went wrong; the code to end with. What task groups wrapped is unwrapped; what nobody expected goes on."""
+    leaves = list(_leaves(error))
+    if any(isinstance(leaf, KeyboardInterrupt) for leaf in leaves):
+        return _interrupted()
+    ours = [leaf for leaf in leaves if isinstance(leaf, AegisError)]
+    if len(ours) < len(leaves):
+        raise error
+    for leaf in ours:
+        say(session(ctx).masked(_told(leaf)), colour="red")
+    return exit_for(ours[0])
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
+
+
+def _interrupted() -> Exit:
+    say("interrupted")
+    return Exit.INTERRUPTED
 
 
 def _told(error: AegisError) -> str:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+import traceback
+from functools import partial
+from types import TracebackType
 from typing import Any
 
 import click
 
 from aegis import __version__
 from aegis.cli.commands import Lazy, Root
+from aegis.cli.session import Session
 
 COMMANDS: Lazy = {
     "demo": ("aegis.cli.demo:command", "Watch a recorded attack unfold; no account, no key."),
@@ -54,4 +59,11 @@ root.params.insert(
 
 def main() -> Any:
     """Run the command line; ends the process with the exit code."""
-    return root(prog_name="aegis")
+    run = Session()
+    sys.excepthook = partial(_unexpected, run)
+    return root(prog_name="aegis", obj=run)
+
+
+def _unexpected(run: Session, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print an error that nobody expected as Python does, but without the secrets in it."""
+    sys.stderr.write(run.masked("".join(traceback.format_exception(kind, error, trace))))

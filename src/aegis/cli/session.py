@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from aegis.config import home as places
+from aegis.core.keyshapes import mask_keys
 from aegis.core.secret import Secret
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Session:
     overrides: dict[str, str] = field(default_factory=dict, repr=False)
     ask: bool = True
     """Whether a person may be asked (`--no-input` forbids it)."""
+    opened: Secrets | None = field(default=None, repr=False)
 
     @property
     def home(self) -> Path:
@@ -67,7 +69,18 @@ class Session:
         return self.secrets(config).resolver
 
     def secrets(self, config: Config) -> Secrets:
-        """The secrets of this state folder; a person is asked for a passphrase only where one can answer."""
+        """The secrets of this state folder, opened once; a person is asked for a passphrase only where one can
+        answer.
+        """
+        if self.opened is None:
+            self.opened = self._secrets(config)
+        return self.opened
+
+    def masked(self, text: str) -> str:
+        """The text without any secret that this run has seen, nor anything that looks like one."""
+        return self.opened.redactor.text(text) if self.opened else mask_keys(text)
+
+    def _secrets(self, config: Config) -> Secrets:
         from aegis.config.environment import read_dotenv, with_dotenv
         from aegis.secrets.opening import open_secrets
 

@@ -21,7 +21,9 @@ NODES_MAX = 20_000
 DEPTH_MAX = 32
 """Aliases can name the same part again and again: what is counted is the tree that comes out."""
 
-_PLAIN_TAGS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "timestamp"))
+_PLAIN_TAGS = frozenset(
+    f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "timestamp", "map", "seq")
+)
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 
 
@@ -92,14 +94,15 @@ class _Builder:
         self._nodes += 1
         if self._nodes > NODES_MAX or depth > DEPTH_MAX:
             raise _TooMuchError(f"too large: at most {NODES_MAX:,} values, {DEPTH_MAX} levels deep")
+        if node.id == "scalar":
+            self._excerpt.saw(node, path)
+        if node.tag not in _PLAIN_TAGS:
+            self._report(node, path, "must be plain: tags such as !name are not read")
+            return None
         if node.id == "mapping":
             return dict(self._entries(node, path, depth))
         if node.id == "sequence":
             return [self._item(item, (*path, index), depth) for index, item in enumerate(node.value)]
-        self._excerpt.saw(node, path)
-        if node.tag not in _PLAIN_TAGS:
-            self._report(node, path, "must be plain: tags such as !name are not read")
-            return ""
         return None if node.style is None and node.value in _NULLS else node.value
 
     def _item(self, node: Any, path: Path, depth: int) -> Any:

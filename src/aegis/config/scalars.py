@@ -72,7 +72,7 @@ def rate(text: str) -> Rate:
     that gains 10 a minute).
     """
     match = _RATE.fullmatch(text)
-    if not match:
+    if not match or not (match[2] in _PERIODS or _DURATION.fullmatch(match[2])):
         raise ValueError("must be a rate such as 10/minute, 500/day or 10/minute burst 100")
     count, burst = int(match[1]), int(match[3] or 0)
     per_ms = _PERIODS.get(match[2]) or duration(match[2])

@@ -13,4 +13,8 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 def schema_text() -> str:
     """The schema as it is committed and written by `aegis init`."""
     schema = RootSection.model_json_schema(mode="validation")
+    for name, section in schema["properties"].items():
+        if "anyOf" not in section:  # a section with everything commented out is null, and counts as not written
+            keep = {key: section.pop(key) for key in ("default", "description", "title") if key in section}
+            schema["properties"][name] = {"anyOf": [section, {"type": "null"}], **keep}
     return json.dumps({"$schema": DIALECT, **schema, "title": "aegis.yaml"}, indent=1, ensure_ascii=False) + "\n"

@@ -24,8 +24,8 @@ def read_private(path: Path, *, bytes_max: int) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
     except OSError as error:
         raise ConfigError(f"{path} - cannot be read: {error.strerror}") from error
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
+    try:
+        status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise ConfigError(f"{path} - is no ordinary file")
         mode = stat.S_IMODE(status.st_mode)
@@ -33,7 +33,10 @@ def read_private(path: Path, *, bytes_max: int) -> bytes:
             raise ConfigError(f"{path} - other people can read it (mode {mode:04o}); run: chmod 600 '{path}'")
         if not NT and status.st_uid not in (os.geteuid(), 0):
             raise ConfigError(f"{path} - belongs to another user; whoever owns it can change it")
-        body = file.read(bytes_max + 1)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            body = file.read(bytes_max + 1)
+    finally:
+        os.close(descriptor)
     if len(body) > bytes_max:
         raise ConfigError(f"{path} - is larger than {bytes_max:,} bytes")
     return body

@@ -10,7 +10,6 @@ import logging
 import sys
 from collections.abc import Callable, Mapping, MutableMapping
 from datetime import datetime
-from types import TracebackType
 from typing import Any, TextIO
 
 from aegis.core.wording import rfc3339
@@ -33,31 +32,14 @@ def set_up(
     def stamped(_logger: object, _method: str, fields: Fields) -> Fields:
         return {"at": rfc3339(now()), **fields}
 
-    def masked(_logger: object, _method: str, fields: Fields) -> Fields:
-        return {name: redactor.value(value, name=name) for name, value in fields.items()}
-
-    def last(_logger: object, _method: str, line: str) -> str:
-        return redactor.text(line)[:LINE_CHARS_MAX]
-
     shared = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         stamped,
     ]
-    render = structlog.processors.JSONRenderer(ensure_ascii=False) if as_json else _one_line
-    formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=shared,
-        processors=[
-            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.processors.format_exc_info,
-            masked,
-            render,
-            last,
-        ],
-    )
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(formatter)
+    handler.setFormatter(_formatter(structlog, shared, redactor, as_json=as_json))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
@@ -76,19 +58,31 @@ def set_up(
     )
 
 
+def _formatter(structlog: Any, shared: list[Any], redactor: Redactor, *, as_json: bool) -> logging.Formatter:
+    """Makes the line: fields masked one by one, then the whole line once more."""
+
+    def masked(_logger: object, _method: str, fields: Fields) -> Fields:
+        return {name: redactor.value(value, name=name) for name, value in fields.items()}
+
+    def last(_logger: object, _method: str, line: str) -> str:
+        return redactor.text(line)[:LINE_CHARS_MAX]
+
+    formatter: logging.Formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            masked,
+            structlog.processors.JSONRenderer(ensure_ascii=False) if as_json else _one_line,
+            last,
+        ],
+    )
+    return formatter
+
+
 def logger(name: str) -> Any:
     """A logger that takes a sentence and fields: `logger("aegis.outbox").info("delivered", service="slack")`."""
     return _structlog().stdlib.get_logger(name)
-
-
-def quiet_tracebacks(redactor: Redactor, stream: TextIO) -> Callable[..., None]:
-    """An `excepthook` that prints an unexpected error like Python does, without the secrets in it."""
-    import traceback
-
-    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        stream.write(redactor.text("".join(traceback.format_exception(kind, error, trace))))
-
-    return hook
 
 
 def _one_line(_logger: object, _method: str, fields: Mapping[str, Any]) -> str:
