@@ -12,7 +12,7 @@ OFTEN = {
     "events": ("last_seq", "pending", "worked_since"),
     "incidents": ("mark_done", "get", "unresolved", "recent"),
     "outbox": ("lapsed", "claimable", "lease", "whole", "next_due", "done", "retry", "counts", "undelivered", "dead"),
-    "placing": ("known", "overtaken", "newer"),
+    "placing": ("overtaken", "newer"),
     "retention": ("deliveries", "dead_letters", "notifications", "incidents", "remotes", "idempotency", "set_aside"),
 }
 SORTED_BY_INDEX = {"pending", "worked_since", "recent", "claimable", "unresolved"}

@@ -19,12 +19,14 @@ from aegis.core.incidents import Incident
 from aegis.core.notifications import Delivery, Receipt
 from aegis.core.ports import Clock, Incidents, Notifier, Outbox, Work
 from aegis.core.telemetry import DeliveryEnded, Observer
-from aegis.incidents.lane import DEFAULT_RULE, GIVE_UP_AFTER, MS, RULES, Lane, LaneRule, Pick, backoff_ms, either
+from aegis.incidents.lane import DEFAULT_RULE, GIVE_UP_AFTER, MS, RULES, Lane, LaneRule, Pick, backoff_ms
 
 LEASE_MS = 60_000
 """After a crash a delivery is sent again within a minute."""
 ATTEMPT_MS = 45_000
 """Longer than three requests at the transport's own limit of 13 s, shorter than the lease: no two send at once."""
+CUT_EVERY_MS = 5_000
+"""How often attempts without an end are looked for: an attempt ends at least ten seconds before its lease."""
 POLL_MS = 5_000
 """How often a lane is looked at without news: another process may have put something in."""
 STORE_RETRY_MS = 1_000
@@ -91,9 +93,18 @@ class Lanes:
         return await self._outbox.undelivered()
 
     async def _serve_all(self, until: datetime | None) -> None:
-        async with anyio.create_task_group() as lanes:
+        async with anyio.create_task_group() as watch:
+            watch.start_soon(self._cut_endless)
+            async with anyio.create_task_group() as lanes:
+                for lane in self._lanes.values():
+                    lanes.start_soon(self._serve, lane, until)
+            watch.cancel_scope.cancel()
+
+    async def _cut_endless(self) -> None:
+        while True:
+            await self._clock.sleep_ms(CUT_EVERY_MS)
             for lane in self._lanes.values():
-                lanes.start_soon(self._serve, lane, until)
+                lane.cut(self._clock.monotonic_ns())
 
     async def _serve(self, lane: Lane, until: datetime | None) -> None:
         async with anyio.create_task_group() as sends:
@@ -153,26 +164,18 @@ class Lanes:
 
     async def _send(self, lane: Lane, delivery: Delivery) -> tuple[Receipt, ServiceError | None]:
         """The receipt, or the error that it ended with."""
-        ended: list[Receipt | ServiceError] = []
-
-        async def notify() -> None:
+        problem = f"no end within {ATTEMPT_MS // 1_000} s"
+        with anyio.CancelScope() as scope:
+            lane.under_way[scope] = self._clock.monotonic_ns() + ATTEMPT_MS * MS
             try:
-                ended.append(await lane.notifier.notify(delivery.notification, remote_id=delivery.remote_id))
+                return await lane.notifier.notify(delivery.notification, remote_id=delivery.remote_id), None
             except ServiceError as error:
-                ended.append(error)
-            except Exception as error:  # noqa: BLE001 - the supervisor: one bad delivery must not stop a lane
-                name = type(error).__name__
-                message = f"the connector failed ({name})"
-                ended.append(ServiceError(lane.service, message, retryable=True, billed=Billed.UNKNOWN))
-
-        if not await either(notify, self._clock, ATTEMPT_MS):
-            message = f"no end within {ATTEMPT_MS // 1_000} s"
-            ended.append(ServiceError(lane.service, message, retryable=True, billed=Billed.UNKNOWN))
-        match ended[0]:
-            case Receipt() as receipt:
-                return receipt, None
-            case error:
                 return Receipt(), error
+            except Exception as error:  # noqa: BLE001 - the supervisor: one bad delivery must not stop a lane
+                problem = f"the connector failed ({type(error).__name__})"
+            finally:
+                del lane.under_way[scope]
+        return Receipt(), ServiceError(lane.service, problem, retryable=True, billed=Billed.UNKNOWN)
 
     async def _done(self, delivery: Delivery, receipt: Receipt, took_ms: int) -> None:
         now = self._clock.now()

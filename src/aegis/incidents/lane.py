@@ -7,7 +7,7 @@ failed together does not come back together.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeAlias
@@ -79,25 +79,16 @@ class Bell:
         """Return when it rings or has rung since the last wait, or when the time is over."""
         event = self._event
         if not event.is_set():
-            await either(event.wait, clock, milliseconds)
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._alarm, clock, milliseconds)
+                await event.wait()
+                group.cancel_scope.cancel()
         if self._event is event:
             self._event = anyio.Event()
 
-
-async def either(work: Callable[[], Awaitable[object]], clock: Clock, milliseconds: int) -> bool:
-    """Run an async function for a time on the given clock at the most; whether it ended by itself."""
-    ended = False
-
-    async def alarm() -> None:
+    async def _alarm(self, clock: Clock, milliseconds: int) -> None:
         await clock.sleep_ms(milliseconds)
-        group.cancel_scope.cancel()
-
-    async with anyio.create_task_group() as group:
-        group.start_soon(alarm)
-        await work()
-        ended = True
-        group.cancel_scope.cancel()
-    return ended
+        self.ring()
 
 
 class Lane:
@@ -108,6 +99,8 @@ class Lane:
         self.breaker = Breaker(policy=BREAKER)
         self.bell = Bell()
         self.sending = 0
+        self.under_way: dict[anyio.CancelScope, int] = {}
+        """What cuts each attempt that is under way, and when it has to."""
         self._bucket = TokenBucket(size=rule.burst, gap_ns=rule.spacing_ms * MS) if rule.spacing_ms else None
         self._asked_until_ns = 0
         self._open_until_ns = 0
@@ -159,6 +152,12 @@ class Lane:
             self.breaker.failed(now_ns, str(error))
             if self.breaker.state is BreakerState.OPEN:
                 self._open_until_ns = now_ns + self.breaker.policy.recovery_ms * MS
+
+    def cut(self, now_ns: int) -> None:
+        """Cut the attempts whose time is over."""
+        for scope, until_ns in self.under_way.items():
+            if until_ns <= now_ns:
+                scope.cancel()
 
     def paused_ms(self, now_ns: int) -> int:
         """How long the lane still leaves its service alone, for those who look."""

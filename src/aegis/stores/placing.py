@@ -50,14 +50,12 @@ class Placing:
         """Put deliveries into their lanes; those that were placed before are left alone."""
         kept: set[str] = set()
         for one in prepared:
-            if connection.execute(self._queries["known"], {"id": one.delivery.id}).fetchone():
-                continue
-            if one.text_id not in kept:
+            if self._added(connection, one) and one.text_id not in kept:
                 kept.add(one.text_id)
                 connection.execute(self._queries["keep_text"], _text_row(one))
-            self._add(connection, one)
 
-    def _add(self, connection: sqlite3.Connection, one: Prepared) -> None:
+    def _added(self, connection: sqlite3.Connection, one: Prepared) -> bool:
+        """Add one delivery, in the place of those that it overtakes. False when it was known."""
         delivery, place = one.delivery, place_of(one.delivery)
         row = {
             "id": delivery.id,
@@ -66,11 +64,15 @@ class Placing:
             "version": delivery.notification.version,
             "notification_id": one.text_id,
         }
-        now_us = to_us(delivery.created_at)
-        for found in connection.execute(self._queries["overtaken"], row).fetchall():
-            connection.execute(self._queries["supersede"], {"id": found[0], "now_us": now_us})
+        if not connection.execute(self._queries["add"], row | from_place(place)).rowcount:
+            return False
+        overtaken = connection.execute(self._queries["overtaken"], row).fetchall()
+        for found in overtaken:
+            connection.execute(self._queries["supersede"], {"id": found[0], "now_us": to_us(delivery.created_at)})
             place = carry_on(place, to_place(found[1:]))
-        connection.execute(self._queries["add"], row | from_place(place))
+        if overtaken:
+            connection.execute(self._queries["take_place"], {"id": delivery.id, **from_place(place)})
+        return True
 
     def give_way(self, connection: sqlite3.Connection, row: Mapping[str, Any], *, now_us: int) -> bool:
         """Let a newer waiting delivery carry on in the place of this one, which waits too. `row` names `id`,

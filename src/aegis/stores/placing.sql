@@ -1,7 +1,3 @@
--- name: known
--- Whether a delivery was placed before.
-SELECT 1 FROM deliveries WHERE id = :id;
-
 -- name: keep_text
 -- Store what is told, once for all services that are told it.
 INSERT INTO notifications (id, incident_id, stored_us, body)
@@ -20,12 +16,13 @@ ORDER BY version;
 UPDATE deliveries SET state = 'superseded', ended_us = :now_us WHERE id = :id AND state = 'ready';
 
 -- name: add
--- Put a delivery into its lane.
+-- Put a delivery into its lane; one that was placed before is left alone.
 INSERT INTO deliveries
     (id, incident_id, service, version, change, notification_id, priority, state, attempts, created_us, due_us, last_error)
 VALUES
     (:id, :incident_id, :service, :version, :change, :notification_id, :priority, 'ready', :attempts, :created_us,
-     :due_us, :last_error);
+     :due_us, :last_error)
+ON CONFLICT (id) DO NOTHING;
 
 -- name: newer
 -- The newest delivery of the same incident and service that waits behind this one.

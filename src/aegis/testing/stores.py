@@ -71,7 +71,7 @@ class MemoryOutbox:
     def __init__(self) -> None:
         self.known: dict[str, Delivery] = {}
         self._leases: dict[str, datetime] = {}
-        self._ended: dict[str, tuple[datetime, int]] = {}
+        self._ended: dict[str, datetime] = {}
         self._remotes: dict[tuple[str, str], tuple[int, str]] = {}
 
     def place(self, delivery: Delivery) -> None:
@@ -141,7 +141,7 @@ class MemoryOutbox:
 
     def _end(self, delivery: Delivery, now: datetime) -> None:
         self.known[delivery.id] = delivery
-        self._ended[delivery.id] = (now, len(self._ended))
+        self._ended[delivery.id] = now
 
     def _held(self, delivery: Delivery) -> Delivery | None:
         """The delivery as it stands, while the caller's attempt is the newest."""
@@ -165,7 +165,7 @@ class MemoryOutbox:
 
     async def dead(self, limit: int) -> Sequence[Delivery]:
         letters = [replace(one, remote_id=self._remote(one)) for one in self.known.values() if one.state is DEAD]
-        return sorted(letters, key=lambda one: self._ended[one.id], reverse=True)[:limit]
+        return sorted(letters, key=lambda one: (self._ended[one.id], one.id), reverse=True)[:limit]
 
     async def replay(self, delivery_id: str, *, now: datetime) -> bool:
         found = self.known.get(delivery_id)
