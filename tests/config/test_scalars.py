@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aegis.config import scalars
+from aegis.config.load import load
+from aegis.config.problems import InvalidConfig
 from aegis.core.buckets import Rate
 from aegis.core.money import format_usd
 
@@ -79,3 +81,21 @@ def test_a_count_is_whole_or_refused(number: Decimal) -> None:
         assert scalars.count(text) == number * 1_000
     except ValueError:
         assert number * 1_000 % 1
+
+
+@pytest.mark.parametrize(
+    ("address", "taken"),
+    [
+        ("https://api.example.com/v1", True), ("http://127.0.0.1:9/x", True), ("http://[::1]", True), ("http://localhost:1", True),
+        ("http://10.0.0.1", False), ("https://", False), ("https://user:pw@x.example", False), ("ftp://x.example", False),
+        ("https://a b.example", False), ("https://[x", False), ("https://x.example:99999", False), ("file:///etc/passwd", False),
+        ("http://127.0.0.1.evil.example", False), ("http://127.0.0.1@evil.example", False), ("https://x\n.example", False),
+    ],
+)  # fmt: skip
+def test_an_address_is_https_or_this_machine(address: str, taken: bool) -> None:
+    flags = {"services.openai.base_url": address}
+    if taken:
+        assert load(flags=flags).services["openai"].base_url == address
+    else:
+        with pytest.raises(InvalidConfig, match="must be an https:// address"):
+            load(flags=flags)

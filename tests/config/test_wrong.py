@@ -122,8 +122,6 @@ LITERALS = (
 @pytest.mark.parametrize("template", LITERALS)
 @pytest.mark.parametrize("secret", ["sk-ant-api03-Zm9vYmFyYmF6cXV4", "xoxb-123456789012-abcdefghij", "correct-horse-9"])
 def test_a_secret_that_was_written_into_the_file_is_never_repeated(tmp_path: Path, template: str, secret: str) -> None:
-    if template.endswith("key: %s") and template.startswith("services") and secret.startswith("correct"):
-        pytest.skip("a file that is no YAML has no keys: there, only what looks like a key can be known")
     with pytest.raises(InvalidConfig) as caught:
         loaded(tmp_path, template % secret)
 

@@ -5,6 +5,7 @@ A line of a file is only ever shown with everything masked in it that is, or may
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -21,6 +22,13 @@ SHOWN_MAX = 40
 LINE_MAX = 160
 
 
+_PAIR = re.compile(r"""([\w.-]+)(["']?\s*[:=]\s*)([^,{}\[\]]+)""")
+
+
+def _hide_value(pair: re.Match[str]) -> str:
+    return f"{pair[1]}{pair[2]}{MASK}" if names_a_secret(pair[1]) and not is_reference(pair[3].strip()) else pair[0]
+
+
 @dataclass(slots=True)
 class Excerpt:
     """The lines of a file, to be shown without their secrets."""
@@ -28,6 +36,13 @@ class Excerpt:
     text: str = field(repr=False)
     _spans: dict[Path, tuple[int, int, int, int]] = field(default_factory=dict, repr=False)
     _hidden: set[Path] = field(default_factory=set)
+    _blind: bool = False
+
+    def blind(self) -> None:
+        """The text could not be read as YAML: nothing is known of it, so whatever follows a suspicious name is
+        hidden.
+        """
+        self._blind = True
 
     def saw(self, node: Any, path: Path) -> None:
         """Remember where a scalar stands, and that it must not be shown when its name says so and it is no
@@ -56,6 +71,8 @@ class Excerpt:
                 begin = start if first == row else 0
                 stop = end if last == row else len(line)
                 line = f"{line[:begin]}{MASK}{line[stop:]}"
+        if self._blind:
+            line = _PAIR.sub(_hide_value, line)
         return mask_keys(line).rstrip()[:LINE_MAX]
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from aegis.config.problems import Excerpt, Path, Place, Problem
+from aegis.core.keyshapes import mask_keys
 
 Tree: TypeAlias = dict[str, Any]
 """Nested mappings and lists of texts; None where nothing stands."""
@@ -47,12 +48,14 @@ def read(text: str, name: str) -> Document:
     try:
         root = YAML(typ="rt", pure=True).compose(text)
     except MarkedYAMLError as error:
+        excerpt.blind()
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         what = str(error.problem or error.context or "this is not YAML").strip()
-        document.problems.append(_problem(name, line, column, f"this is not YAML: {what}", excerpt))
+        document.problems.append(_problem(name, line, column, f"this is not YAML: {mask_keys(what)}", excerpt))
         return document
     except (YAMLError, RecursionError, ValueError) as error:
+        excerpt.blind()
         what = "nested too deeply" if isinstance(error, RecursionError) else "a character that YAML does not allow"
         document.problems.append(_problem(name, 1, 1, f"this is not YAML: {what}", excerpt))
         return document

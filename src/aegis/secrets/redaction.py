@@ -13,13 +13,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, quote_plus
 
+from aegis.core.errors import ConfigError
 from aegis.core.keyshapes import MASK, mask_keys, names_a_secret
 from aegis.core.secret import Secret
 
 SEEN_CHARS_MIN = 6
 LINE_CHARS_MIN = 16
 """A line of a longer secret (a private key) is looked for by itself: logs are split at line ends."""
-VALUES_MAX = 10_000
+VALUES_MAX = 100_000
 """Forms of values that are looked for at most."""
 DEPTH_MAX = 12
 """Deeper parts of a logged value are not shown at all."""
@@ -33,13 +34,15 @@ class Redactor:
         self._matcher: Any = None
 
     def watch(self, secret: Secret) -> None:
-        """Look for this secret from now on. Beyond `VALUES_MAX` forms this is an assertion: secrets are few."""
+        """Look for this secret from now on. Raises `ConfigError` when there are more than can be looked for: then it
+        must not be used either.
+        """
         fresh = {form for form in _forms(secret.reveal()) if len(form) >= SEEN_CHARS_MIN} - self._forms
-        if not fresh:
-            return
-        self._forms |= fresh
-        assert len(self._forms) <= VALUES_MAX, "more secrets than any installation has"
-        self._matcher = _matcher(self._forms)
+        if len(self._forms) + len(fresh) > VALUES_MAX:
+            raise ConfigError(f"more secrets than can be kept out of the logs ({VALUES_MAX:,} forms)")
+        if fresh:
+            self._forms |= fresh
+            self._matcher = None
 
     def watch_environment(self, env: Mapping[str, str]) -> None:
         """Look for the values of all variables that are named like secrets."""
@@ -70,8 +73,10 @@ class Redactor:
         return self.text(repr(value) if isinstance(value, bytes) else str(value))
 
     def _without_values(self, text: str) -> str:
-        if self._matcher is None:
+        if not self._forms:
             return text
+        if self._matcher is None:
+            self._matcher = _matcher(self._forms)
         pieces, end = [], 0
         for _, start, stop in self._matcher.find_matches_as_indexes(text):
             pieces += [text[end:start], MASK]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -45,11 +46,15 @@ def _reference(value: object) -> Reference:
 
 
 def _address(text: str) -> str:
-    scheme, _, rest = text.partition("://")
-    host = rest.partition("/")[0].rpartition(":")[0] or rest.partition("/")[0]
-    plain_is_fine = scheme == "http" and is_loopback(host)
-    if not rest or "@" in rest or not (scheme == "https" or plain_is_fine) or any(c.isspace() for c in text):
-        raise ValueError("must be an https:// address (http:// only for this machine)")
+    wrong = ValueError("must be an https:// address (http:// only for this machine)")
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        raise wrong from None
+    secure = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
+    if not host or "@" in parts.netloc or not secure or any(not "!" <= c <= "~" for c in text):
+        raise wrong
     return text
 
 
