@@ -47,6 +47,7 @@ def named(fields: dict[str, Any], logsource: LogSource) -> set[tuple[str, str]]:
             WINDOWS,
             {("host", "ws7.corp.example"), ("user", "corp\\bob"), ("ip", "10.0.0.9")},
         ),
+        ({"User": "NT AUTHORITY\\SYSTEM", "Computer": "WS7"}, WINDOWS, {("host", "ws7")}),
         (
             {"User": "CORP\\Bob", "Hashes": "SHA1=" + "A" * 40 + ",MD5=" + "b" * 32 + ",IMPHASH=" + "c" * 32},
             WINDOWS,

@@ -74,6 +74,52 @@ def test_the_detection_is_about_something_in_the_example(rule: Rule | Correlatio
     )
 
 
+CLOUDTRAIL = {
+    "eventSource": "s3.amazonaws.com",
+    "eventName": "PutBucketPolicy",
+    "userIdentity": {"arn": "arn:aws:iam::1:user/a"},
+}
+OPEN = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "*"}
+
+
+@pytest.mark.parametrize(
+    ("statements", "public"),
+    [
+        ([OPEN], True),
+        ([{**OPEN, "Principal": {"AWS": ["*"]}}], True),
+        ([{**OPEN, "Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-1"}}}], False),
+        ([{**OPEN, "Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-1"}}}, OPEN], True),
+        ([{**OPEN, "Effect": "Deny"}, {**OPEN, "Principal": {"Service": "x"}}], False),
+    ],
+)  # fmt: skip
+def test_a_bucket_is_public_by_the_statement_not_by_its_neighbours(
+    statements: list[dict[str, object]], public: bool
+) -> None:
+    event = {**CLOUDTRAIL, "requestParameters": {"bucketName": "b", "bucketPolicy": {"Statement": statements}}}
+    assert found(events_of(event), WHOLE["aws/bucket_public"]) is public
+
+
+@pytest.mark.parametrize(
+    ("command", "matches"),
+    [
+        ("reg save HKLM\\SAM sam.hiv", True),
+        ('reg.exe export "HKLM\\SYSTEM" x', True),
+        ("reg export HKLM\\SYSTEM\\CurrentControlSet\\Services x", False),
+        ("wbadmin delete backup -deleteOldest", False),
+        ("wbadmin delete systemstatebackup -keepVersions:0", True),
+    ],
+)
+def test_maintenance_is_not_theft(command: str, matches: bool) -> None:
+    event = {
+        "EventID": 4688,
+        "Channel": "Security",
+        "Computer": "WS7",
+        "NewProcessName": "C:\\x.exe",
+        "CommandLine": command,
+    }
+    assert bool(ALONE.detect(events_of(event))) is matches
+
+
 def test_the_pack_loads_without_a_problem_and_is_large_enough() -> None:
     assert PACK.problems == ()
     assert len(PACK.rules) + len(PACK.correlations) == len(WHOLE) >= 45

@@ -15,10 +15,12 @@ from aegis.incidents.formats.logsources import UNKNOWN
 from aegis.incidents.links import HUB_NAMES
 from aegis.incidents.observables import entity_candidates, lookup, observables_of, read
 from aegis.incidents.rules.pack import Entity, RulePack
-from aegis.sigma.correlator import Correlator
+from aegis.sigma.correlator import CorrelationBounds, Correlator
 from aegis.sigma.engine import Engine
 from aegis.sigma.rules import Correlation, Rule
 
+BOUNDS = CorrelationBounds(entries=100_000)
+"""Thirty megabytes at most, of the hundred that the service may use."""
 REMEMBERED = 20_000
 """Events whose answers are kept: many times the largest batch that is worked at once."""
 EVENT_IDS_MAX = 50
@@ -46,7 +48,7 @@ class Detector:
 
     def __init__(self, pack: RulePack) -> None:
         self._engine = Engine(pack.rules, pack.filters)
-        self._correlator = Correlator(pack.correlations, pack.rules)
+        self._correlator = Correlator(pack.correlations, pack.rules, bounds=BOUNDS)
         self._entities = pack.entities
         self._silent = self._silent_rules(pack)
         self._answers: dict[str, tuple[Detection, ...]] = {}
@@ -60,6 +62,10 @@ class Detector:
         """Let correlations know events that were worked before a restart; nothing is reported again."""
         for event in events:
             self._answer(event)
+
+    def expire(self, now: datetime) -> None:
+        """Forget what no correlation can still use at this time. Worth calling now and then; memory is bounded anyway."""
+        self._correlator.expire(now)
 
     def _silent_rules(self, pack: RulePack) -> frozenset[str]:
         """Ids of rules that only serve correlations: those that none of their correlations lets report (`generate`),

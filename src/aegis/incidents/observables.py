@@ -80,6 +80,7 @@ _DOMAIN = re.compile(
 _HASH = re.compile(r"\A(?:[0-9a-f]{64}|[0-9a-f]{40}|[0-9a-f]{32})\Z", re.ASCII)
 _EMAIL = re.compile(r"\A[^\s@]{1,64}@[a-z0-9.-]{3,190}\Z")
 _NOBODY = frozenset({"", "-", "n/a", "null", "none", "unknown", "hidden_due_to_security_reasons"})
+_WINDOWS_ITSELF = frozenset({"system", "local service", "network service", "anonymous logon", "iusr"})
 
 
 def observables_of(fields: Mapping[str, Any], logsource: LogSource) -> tuple[Observable, ...]:
@@ -94,7 +95,7 @@ def observables_of(fields: Mapping[str, Any], logsource: LogSource) -> tuple[Obs
 
 def _all(fields: Mapping[str, Any], logsource: LogSource) -> Iterator[Observable]:
     for name, kind in _table(logsource):
-        yield from read(fields, name, kind)
+        yield from (one for one in read(fields, name, kind) if kind != "user" or _is_somebody(one.value))
     for name in _SCANNED.get(logsource.product or logsource.category, ()):
         if isinstance(text := fields.get(name), str):
             yield from _in_text(text[:SCANNED_CHARS])
@@ -144,6 +145,11 @@ def read(fields: Mapping[str, Any], name: str, kind: ObservableKind) -> Iterator
         value = value.lower()
     if isinstance(value, str | int) and not isinstance(value, bool) and (found := normalise(kind, str(value))):
         yield found
+
+
+def _is_somebody(user: str) -> bool:
+    """Whether a user name is a person or a program of somebody's: every Windows host has the others."""
+    return user.lower().rpartition("\\")[2] not in _WINDOWS_ITSELF
 
 
 def lookup(fields: Mapping[str, Any], name: str) -> Any:
