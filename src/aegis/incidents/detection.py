@@ -15,9 +15,10 @@ from aegis.incidents.formats.logsources import UNKNOWN
 from aegis.incidents.links import HUB_NAMES
 from aegis.incidents.observables import entity_candidates, lookup, observables_of, read
 from aegis.incidents.rules.pack import Entity, RulePack
-from aegis.sigma.correlator import CorrelationBounds, Correlator
+from aegis.sigma.correlator import Correlator
 from aegis.sigma.engine import Engine
 from aegis.sigma.rules import Correlation, Rule
+from aegis.sigma.trackers import CorrelationBounds
 
 BOUNDS = CorrelationBounds(entries=100_000)
 """Thirty megabytes at most, of the hundred that the service may use."""
