@@ -1,6 +1,7 @@
 """What a client of Aegis' own HTTP face sees: events taken once, a dashboard behind a sign-in, metrics that promtool takes."""
 
 import gzip
+import io
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,7 @@ async def test_a_body_that_would_unpack_without_end_is_refused_by_name(tmp_path:
 
 async def test_a_body_over_the_bound_is_refused_whole(tmp_path: Path) -> None:
     async with faced(tmp_path) as face:
-        body = b"x" * (9 << 20)
+        body = io.BytesIO(b"x" * (9 << 20))
         async with face.client.post(f"{face.address}/api/events", data=body, headers=face.bearer) as answer:
             problem = await answer.json()
 

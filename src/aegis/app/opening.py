@@ -140,7 +140,8 @@ async def _wired(
         return deliveries(incident, change, services=services, now=now, routes=config.routes, link_base=link_base)
 
     grouping = Grouping(new_id=new_id, hubs=config.detection.stop_list)
-    detector = Detector(load_pack(config.detection.rules))
+    rules = config.detection
+    detector = Detector(load_pack(rules.rules, shipped=rules.shipped, off=rules.off))
     detector.warm(await events.worked_since(clock.now() - WARMED_BY, WARMED_EVENTS_MAX))
     pipeline = Pipeline(
         detector=detector,
@@ -166,7 +167,9 @@ async def _wired(
         batches=tuple(MetricBatches(sink, observe=hub) for sink in parts.sinks),
         retention=Retention(database, _keep(config)),
         services_used=used_names(parts),
+        store_under_way=lambda: database.under_way,
         problems=tuple(str(problem) for problem in detector.problems),
+        forget=detector.expire,
     )
 
 

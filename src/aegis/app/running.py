@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,7 +86,9 @@ class App:
     batches: tuple[MetricBatches, ...]
     retention: Retention
     services_used: tuple[str, ...]
+    store_under_way: Callable[[], int] = lambda: 0
     problems: tuple[str, ...] = ()
+    forget: Callable[[datetime], object] = lambda _now: None
     arrived: anyio.Event = field(default_factory=anyio.Event)
     crossings: list[LevelCrossed] = field(default_factory=list)
     turn: anyio.Lock = field(default_factory=anyio.Lock)
@@ -109,11 +111,12 @@ class App:
         chunks = _watched(chunks_of(path), progress)
         events: list[Event] = []
         rejected: list[Rejected] = []
-        for item in read_events(chunks, source=str(path), received_at=self.clock.now(), at=at):
+        source = str(path.resolve())  # however the path is spelled, the same line is the same event
+        for item in read_events(chunks, source=source, received_at=self.clock.now(), at=at):
             (rejected if isinstance(item, Rejected) else events).append(item)  # type: ignore[arg-type]
             if len(events) + len(rejected) >= BATCH:
-                totals = await self._batch(totals, events, rejected, str(path))
-        return await self._batch(totals, events, rejected, str(path))
+                totals = await self._batch(totals, events, rejected, source)
+        return await self._batch(totals, events, rejected, source)
 
     async def _batch(self, totals: Taken, events: list[Event], rejected: list[Rejected], source: str) -> Taken:
         taken = await self._store(tuple(events), tuple(rejected), source)
@@ -185,6 +188,7 @@ class App:
         while True:
             with suppress(StoreError):
                 await self.retention.tick(self.clock.now())
+            self.forget(self.clock.now())
             await self.clock.sleep_ms(TIDY_MS)
 
     async def _keep_house(self) -> None:

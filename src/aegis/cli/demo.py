@@ -70,7 +70,8 @@ async def _run(home: Path, seed: int, port: int, fast: bool, leave: bool, as_jso
     from aegis.web.server import create
     from aegis.web.serving import serving
 
-    printer = Printer(Console(stderr=as_json, highlight=False, quiet=as_json))
+    width = None if sys.stdout.isatty() else 120
+    printer = Printer(Console(stderr=as_json, highlight=False, quiet=as_json, width=width))
     shown = Shown(observer=printer, chapter=printer.chapter, pause=_pause(fast))
     listener = _listen(port)
     access = Access.in_folder(home)

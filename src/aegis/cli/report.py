@@ -29,9 +29,11 @@ async def _write(run: Session, incident_id: str, out: Path | None) -> None:
     from aegis.cli.reading import incident_of, reading
     from aegis.core.errors import BadInput
     from aegis.incidents.report import markdown
+    from aegis.stores.outbox import SqliteOutbox
 
     async with reading(run) as database:
-        text = markdown(await incident_of(database, incident_id))
+        incident = await incident_of(database, incident_id)
+        text = markdown(incident, deliveries=await SqliteOutbox(database).of_incident(incident_id))
     if out is None:
         show(text)
         return

@@ -38,7 +38,7 @@ def feed_line(happened: Happened) -> FeedLine | None:
     match happened:
         case EventsTaken() if happened.rejected:
             return FeedLine(happened.at, "intake", "bad", f"{happened.rejected} lines of {happened.source} set aside")
-        case DetectionMade(detection=detection):
+        case DetectionMade(detection=detection) if detection.entity.kind != "budget":
             text = f"{detection.title} ({detection.entity.kind} {detection.entity.value})"
             return FeedLine(happened.at, "detection", _tone(detection.severity.name), text)
         case IncidentChanged():
@@ -75,7 +75,7 @@ def _incident_line(happened: IncidentChanged) -> FeedLine | None:
         "budget": f"{incident.severity.name}: {incident.title}",
     }
     text = words.get(happened.change)
-    if text is None:
+    if text is None or (happened.change == "analysed" and incident.kind == "spend"):
         return None
     quiet = happened.change in ("analysed", "acknowledged", "resolved")
     tone: Tone = "good" if quiet else _tone(incident.severity.name)
@@ -88,9 +88,15 @@ def _analysed(incident: Incident) -> str:
         return f"analysed: {incident.title}"
     if analysis.source is AnalysisSource.OFFLINE:
         why = f" ({analysis.why_offline})" if analysis.why_offline else ""
-        return f"offline analysis{why}: {analysis.summary}"
+        return f"offline analysis{why}: {_first(analysis.summary)}"
     cost = "cached, free" if analysis.source is AnalysisSource.CACHED else show_usd(analysis.cost, decimals=4)
-    return f"{analysis.model} ({cost}): {analysis.summary}"
+    return f"{analysis.model} ({cost}): {_first(analysis.summary)}"
+
+
+def _first(text: str) -> str:
+    """The first sentence: the rest stands on the incident's page."""
+    sentence, stop, _ = text.partition(". ")
+    return sentence + ("." if stop else "")
 
 
 def _call_line(happened: CallEnded) -> FeedLine | None:

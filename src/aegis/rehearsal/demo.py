@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -33,18 +33,25 @@ from aegis.rehearsal.summary import Tally
 from aegis.sandbox.server import Serving, serve
 from aegis.sandbox.world import World
 
-BUDGET = "0.30"
-_BUDGETS = f"""\
+BUDGET = "0.20"
+_SETTINGS = f"""\
 budgets:
   everything:
     scope: all
-    daily: {{warning: 0.15, critical: 0.24, emergency: {BUDGET}}}
+    daily: {{warning: 0.10, critical: 0.16, emergency: {BUDGET}}}
 """
 """Small enough that a stolen key empties it within minutes of the story."""
 
 STOLEN_PROMPT = "Write a long and detailed story about a lighthouse keeper. " * 60
 """What the thief asks: about 3,600 characters a call."""
 STOLEN_TOKENS_MAX = 800
+STOLEN_MODELS = ("claude-sonnet-5-5",)
+STOLEN_SCHEMA = {
+    "type": "object",
+    "properties": {"story": {"type": "string"}},
+    "required": ["story"],
+    "additionalProperties": False,
+}
 LAST_DELIVERIES = timedelta(minutes=10)
 """How long the story waits at its end for what still has to be delivered."""
 
@@ -97,7 +104,7 @@ async def staged(home: Path, *, seed: int, link_base: str = "", shown: Shown | N
     async with (
         serve(world) as serving,
         open_app(
-            sandbox_config(serving, more=_BUDGETS),
+            sandbox_config(serving, more=_SETTINGS),
             home=home,
             resolve=SandboxKeys(serving),
             machine=Machine(clock=clock, new_id=new_id, chance=chance, watch_http=watch),
@@ -167,31 +174,26 @@ async def _take(stage: Stage, step: Step, shown: Shown) -> None:
 
 
 async def _spend(stage: Stage, *, key: str) -> None:
-    """One model call of a program that uses `key`: governed like any other."""
+    """One model call of a program that uses `key`, governed like any other."""
     request = ModelRequest(
-        model="claude-sonnet-5-5",
+        model=STOLEN_MODELS[0],
         system="You are a storyteller.",
         user=STOLEN_PROMPT,
-        schema={
-            "type": "object",
-            "properties": {"story": {"type": "string"}},
-            "required": ["story"],
-            "additionalProperties": False,
-        },
+        schema=STOLEN_SCHEMA,
         output_tokens_max=STOLEN_TOKENS_MAX,
     )
     call = Call(
         id=stage.app.new_id("call"),
         service="anthropic",
         operation="messages",
-        models=(request.model,),
+        models=STOLEN_MODELS,
         worst=stage.thief.worst(request),
         scope={"purpose": "program", "key": key, "team": "platform"},
         priority=Priority.LOW,
     )
     try:
         async with stage.app.governor.admit(call) as reservation:
-            answer = await stage.thief.complete(request)
+            answer = await stage.thief.complete(replace(request, model=reservation.model))
             reservation.settle(answer.usage)
     except (Refused, ServiceError):
         return  # told by the telemetry; the thief tries again later
@@ -204,7 +206,8 @@ async def _curtain(stage: Stage) -> Played:
     worst = max(found, key=lambda incident: (incident.severity, incident.kind == "security", incident.count))
     report = app.home / "reports" / f"{worst.id}.md"
     report.parent.mkdir(mode=0o700, exist_ok=True)
-    report.write_text(markdown(worst), encoding="utf-8")
+    delivered = await app.outbox.of_incident(worst.id)
+    report.write_text(markdown(worst, deliveries=delivered), encoding="utf-8")
     received = {name: counted.received for name, counted in stage.world.tallies().items() if name != "attack"}
     summary = stage.tally.summary("demo", budget=usd(BUDGET), report=str(report), received=received)
     lines = {name: counted.first_line for name, counted in stage.world.tallies().items()}

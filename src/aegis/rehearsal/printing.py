@@ -58,7 +58,7 @@ class Printer:
         text = Text(f"{line.at:%H:%M:%S}  ", style="dim")
         text.append(f"{line.kind:<10}", style="dim")
         text.append(line.text + more, style=STYLES[line.tone])
-        self._console.print(text, soft_wrap=False)
+        self._console.print(text, no_wrap=True, overflow="ellipsis", crop=True)
 
     def table(self, summary: Mapping[str, Any], first_lines: Mapping[str, str]) -> None:
         """What each service would have received."""

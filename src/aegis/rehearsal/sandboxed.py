@@ -23,7 +23,8 @@ _KEYS: Mapping[str, str] = {
 
 _SERVICES = """\
 services:
-  anthropic: {{key: env:SANDBOX_KEY, base_url: "{anthropic}", rate: 60/minute}}
+  anthropic:
+    {{key: env:SANDBOX_KEY, base_url: "{anthropic}", rate: 60/minute, models: {{triage: null}}}}
   virustotal: {{key: env:SANDBOX_KEY, base_url: "{virustotal}", rate: 4/minute}}
 connectors:
   pagerduty: {{routing_key: env:SANDBOX_ROUTING_KEY, base_url: "{pagerduty}"}}

@@ -58,16 +58,15 @@ class Director:
             await self.calm()
 
     async def calm(self) -> None:
-        """Return when no request is under way and the store has answered everybody."""
+        """Return when no request is under way, the store has answered everybody, and every task waits."""
         rounds = 0
         while rounds < CALM_ROUNDS:
-            await self._app.lookups.setting("started_at")
             for _ in range(TURNS):
                 await anyio.lowlevel.checkpoint()
-            busy = self._http.under_way or self._app.turn.locked()
+            busy = self._http.under_way or self._app.store_under_way() or self._app.turn.locked()
             rounds = 0 if busy else rounds + 1
             if busy:
-                await anyio.sleep(0.001)
+                await anyio.sleep(0.0005)
 
     async def _something_waits(self) -> bool:
         return bool(self._app.pipeline.unfinished or self._app.crossings or await self._app.outbox.undelivered())

@@ -17,8 +17,9 @@ from typing import Any, Literal
 STARTS = datetime(2026, 3, 3, 23, 40, tzinfo=UTC)
 """Twenty minutes before the daily budget's next window opens."""
 
-ATTACKER, SECOND_ATTACKER, OFFICE = "203.0.113.66", "203.0.113.99", "198.51.100.20"
-ACCOUNT, BUCKET, STOLEN_KEY = "210987654321", "acme-customer-exports", "key_ci_build"
+ATTACKER, KEY_THIEF, OTHER_ATTACKER, OFFICE = "203.0.113.66", "203.0.113.99", "192.0.2.44", "198.51.100.20"
+ACCOUNT, OTHER_ACCOUNT = "210987654321", "310987654321"
+BUCKET, OTHER_BUCKET, STOLEN_KEY = "acme-customer-exports", "acme-billing-archive", "key_ci_build"
 
 Kind = Literal["chapter", "log", "record", "spend", "stop_key"]
 
@@ -74,9 +75,18 @@ class _Teller:
         for _ in range(20):
             at = _at(self.chance.randrange(24), self.chance.randrange(60))
             yield self._cloudtrail(at, "ec2.amazonaws.com", "DescribeInstances", OFFICE, "alice", {})
+        yield _web(_at(1), "198.51.100.77", "GET", "/?q=1", 404, agent="Nikto/2.5.0")
+        no_second_factor = {"ConsoleLogin": "Success"}, {"MFAUsed": "No", "LoginTo": "https://console.aws.amazon.com/"}
+        yield self._sign_in(_at(6), *no_second_factor)
         for _ in range(8):
             at = _at(self.chance.randrange(24), self.chance.randrange(60))
             yield _model_use(at, key="key_support_bot", source_ip=OFFICE, country="NL", requests=3, output_tokens=900)
+
+    def _sign_in(self, at: datetime, answer: dict[str, str], more: dict[str, str]) -> Step:
+        """A person's sign-in to the cloud console, without a second factor."""
+        step = self._cloudtrail(at, "signin.amazonaws.com", "ConsoleLogin", OFFICE, "bram", {})
+        record = {**json.loads(step.text), "responseElements": answer, "additionalEventData": more}
+        return Step(at, "record", json.dumps(record), step.source)
 
     def scan(self) -> Iterator[Step]:
         yield Step(_at(0, 5), "chapter", "A scanner looks for a way in")
@@ -131,25 +141,26 @@ class _Teller:
         for number in range(10):
             at = _at(10, 10 + number * 20)
             tokens = 18_000 + self.chance.randrange(9_000)
-            yield _model_use(
-                at, key=STOLEN_KEY, source_ip=SECOND_ATTACKER, country="ZZ", requests=140, output_tokens=tokens
-            )
-            yield Step(at + timedelta(seconds=2), "spend", "6", STOLEN_KEY)
-        trail = {"userName": "svc-report"}
-        yield self._cloudtrail(_at(15), "iam.amazonaws.com", "CreateAccessKey", SECOND_ATTACKER, "deploy", trail)
+            yield _model_use(at, key=STOLEN_KEY, source_ip=KEY_THIEF, country="ZZ", requests=140, output_tokens=tokens)
+            yield Step(at + timedelta(seconds=2), "spend", "10", STOLEN_KEY)
+        public = {"bucketName": OTHER_BUCKET, "bucketPolicy": {"Statement": [{"Effect": "Allow", "Principal": "*"}]}}
+        yield self._cloudtrail(
+            _at(15), "s3.amazonaws.com", "PutBucketPolicy", OTHER_ATTACKER, "ci-runner", public, account=OTHER_ACCOUNT
+        )
 
     def morning(self) -> Iterator[Step]:
-        yield Step(_at(17), "chapter", "Somebody stops the key; a new budget window opens")
+        yield Step(_at(17), "chapter", "Somebody stops the key")
         yield Step(_at(17, 5), "stop_key", STOLEN_KEY)
         yield Step(_at(17, 20), "spend", "3", STOLEN_KEY)
-        delete = {"name": "org-trail"}
+        yield Step(_at(20, 30), "chapter", "A new day: the budget has room again, and so has the analyst")
+        grant = {"userName": "contractor", "policyArn": "arn:aws:iam::aws:policy/AdministratorAccess"}
         yield self._cloudtrail(
-            _at(21), "cloudtrail.amazonaws.com", "DeleteTrail", SECOND_ATTACKER, "breakglass", delete
+            _at(21), "iam.amazonaws.com", "AttachUserPolicy", "192.0.2.80", "breakglass", grant, account="410987654321"
         )
         for number in range(30):
             name = self.chance.choice(["root", "oracle", "git"])
-            text = f"Failed password for invalid user {name} from {SECOND_ATTACKER} port {self._port()} ssh2"
-            yield _sshd(_at(22, number), text, self._pid())
+            text = f"Failed password for invalid user {name} from 192.0.2.91 port {self._port()} ssh2"
+            yield _auth(_at(22, number), f"sshd[{self._pid()}]", text, host="build-7")
         yield Step(_at(24), "chapter", "Quiet again")
 
     def _port(self) -> int:
@@ -159,13 +170,21 @@ class _Teller:
         return self.chance.randrange(2000, 32000)
 
     def _cloudtrail(
-        self, at: datetime, service: str, name: str, address: str, user: str, parameters: dict[str, Any]
+        self,
+        at: datetime,
+        service: str,
+        name: str,
+        address: str,
+        user: str,
+        parameters: dict[str, Any],
+        *,
+        account: str = ACCOUNT,
     ) -> Step:
         identity = {
             "type": "IAMUser",
             "userName": user,
-            "accountId": ACCOUNT,
-            "arn": f"arn:aws:iam::{ACCOUNT}:user/{user}",
+            "accountId": account,
+            "arn": f"arn:aws:iam::{account}:user/{user}",
         }
         record = {
             "eventVersion": "1.09",
@@ -178,13 +197,13 @@ class _Teller:
             "userIdentity": identity,
             "requestParameters": parameters,
             "eventID": f"{self.chance.getrandbits(128):032x}",
-            "recipientAccountId": ACCOUNT,
+            "recipientAccountId": account,
         }
         return Step(at, "record", json.dumps(record), "cloudtrail")
 
 
-def _auth(at: datetime, program: str, text: str) -> Step:
-    return Step(at, "log", f"{at:%b} {at.day:2d} {at:%H:%M:%S} bastion-1 {program}: {text}", "auth.log")
+def _auth(at: datetime, program: str, text: str, *, host: str = "bastion-1") -> Step:
+    return Step(at, "log", f"{at:%b} {at.day:2d} {at:%H:%M:%S} {host} {program}: {text}", "auth.log")
 
 
 def _sshd(at: datetime, text: str, pid: int) -> Step:

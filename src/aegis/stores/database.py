@@ -50,6 +50,8 @@ class Database:
         self._readings = asyncio.Semaphore(READS_MAX)
         self._waiting: list[Waiting] = []
         self._closed = False
+        self.under_way = 0
+        """Writes and reads that have not answered yet."""
 
     @classmethod
     async def open(cls, path: str | Path, *, migrations: Sequence[Migration] | None = None) -> Database:
@@ -79,7 +81,11 @@ class Database:
             # Handed over at the end of this turn of the loop: all who write in it share a transaction.
             self._loop.call_soon(self._hand_over)
         self._waiting.append(Waiting(work, future))
-        return await future
+        self.under_way += 1
+        try:
+            return await future
+        finally:
+            self.under_way -= 1
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` on a connection that cannot change anything, and return its result.
@@ -90,8 +96,12 @@ class Database:
             raise StoreError(f"The store {self.path} is closed")
         if self._readers is None:
             return await self.write(partial(_read_only, work))
-        async with self._readings:
-            return await self._readers.run(work)
+        self.under_way += 1
+        try:
+            async with self._readings:
+                return await self._readers.run(work)
+        finally:
+            self.under_way -= 1
 
     async def check(self) -> Sequence[str]:
         """What an integrity check of the whole file finds; empty when all is well."""

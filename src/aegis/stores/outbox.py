@@ -137,6 +137,15 @@ class SqliteOutbox:
 
         return await self._database.read(dead)
 
+    async def of_incident(self, incident_id: str) -> Sequence[Delivery]:
+        """Every delivery of an incident, oldest first: for its report and its page."""
+
+        def found(connection: sqlite3.Connection) -> list[Delivery]:
+            rows = connection.execute(self._queries["of_incident"], {"incident_id": incident_id})
+            return self._whole(connection, [row[0] for row in rows])
+
+        return await self._database.read(found)
+
     async def replay(self, delivery_id: str, *, now: datetime) -> bool:
         """Send a dead letter again, as new. False when it is none, or a newer message of its incident has reached the
         service or is on its way: an old message must not overwrite a newer one.

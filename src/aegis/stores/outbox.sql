@@ -104,3 +104,7 @@ UPDATE deliveries SET state = 'superseded', ended_us = :now_us WHERE id = :id AN
 -- name: drop
 -- Forget a dead letter.
 DELETE FROM deliveries WHERE id = :id AND state = 'dead';
+
+-- name: of_incident
+-- Every delivery of an incident, oldest first.
+SELECT id FROM deliveries WHERE incident_id = :incident_id ORDER BY version, service;

@@ -57,14 +57,18 @@ class ModelServiceSection(ServiceSection):
     """Reference to the key that may read the provider's own bill."""
 
 
+class AnthropicModelsSection(ModelsSection):
+    """Which Claude does what; one that is set to nothing is not asked."""
+
+    triage: str | None = "claude-haiku-5-5"
+    analysis: str | None = "claude-sonnet-5-5"
+    deep: str | None = "claude-opus-5-5"
+
+
 class AnthropicSection(ModelServiceSection):
     base_url: Address | None = written("https://api.anthropic.com")
     rate: RateText | None = written("10/minute")
-    models: ModelsSection = Field(
-        default_factory=lambda: ModelsSection(
-            triage="claude-haiku-5-5", analysis="claude-sonnet-5-5", deep="claude-opus-5-5"
-        )
-    )
+    models: AnthropicModelsSection = Field(default_factory=AnthropicModelsSection)
 
 
 class OpenAISection(ModelServiceSection):
