@@ -1,0 +1,234 @@
+"""One Athena query, governed: held at its cut-off, watched while it scans, billed for what it scanned.
+
+Rules of the bill (aws.amazon.com/athena/pricing): bytes scanned, rounded up to a megabyte, 10 MB at least; cancelled
+queries count what they scanned; failed ones, DDL and reused results count nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Final
+
+import anyio
+
+from aegis.core.calls import Priority
+from aegis.core.errors import Billed, ServiceError
+from aegis.core.plaintext import one_line
+from aegis.core.ports import Clock
+from aegis.cost_optimization.aws_config import client_of
+from aegis.cost_optimization.engine import Engine, dollars
+from aegis.cost_optimization.models import GB
+from aegis.governor.reservation import Reservation
+
+MB: Final = 1024 * 1024
+BILLED_MIN: Final = 10 * MB
+SCAN_MAX: Final = 10 * GB
+"""Held for a query in a workgroup without a cut-off of its own (0.05 USD); a query that scans more is stopped."""
+ROWS_MAX: Final = 10_000
+PAGE: Final = 1_000
+"""Rows of one page (GetQueryResults, MaxQueryResults)."""
+POLL_FIRST_MS, POLL_LAST_MS = 200, 2_000
+TIMEOUT_MS: Final = 10 * 60_000
+POLLS_LOST_MAX: Final = 5
+"""Looks at a query that may fail in a row before it counts as lost."""
+CUTOFF_KEPT_MS: Final = 10 * 60_000
+"""How long a workgroup's cut-off is believed."""
+WORKGROUPS_MAX: Final = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """What is to be asked: SQL with `?`, a literal for each, and where."""
+
+    sql: str
+    literals: Sequence[str] = ()
+    database: str = ""
+    catalog: str = ""
+    workgroup: str = "primary"
+    output_location: str = ""
+    reuse_minutes: int = 60
+    scan_max: int = SCAN_MAX
+    priority: Priority = Priority.MEDIUM
+
+    def request(self, token: str) -> dict[str, Any]:
+        """The body of StartQueryExecution; `token` makes sending it twice start one query."""
+        context = {key: value for key, value in (("Database", self.database), ("Catalog", self.catalog)) if value}
+        body: dict[str, Any] = {"QueryString": self.sql, "ClientRequestToken": token, "WorkGroup": self.workgroup}
+        if self.literals:
+            body["ExecutionParameters"] = list(self.literals)
+        if context:
+            body["QueryExecutionContext"] = context
+        if self.output_location:
+            body["ResultConfiguration"] = {"OutputLocation": self.output_location}
+        if self.reuse_minutes:
+            reuse = {"Enabled": True, "MaxAgeInMinutes": self.reuse_minutes}
+            body["ResultReuseConfiguration"] = {"ResultReuseByAgeConfiguration": reuse}
+        return body
+
+
+class Athena:
+    """Runs queries through the engine's governor; everything here runs on its loop."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._cutoffs: dict[str, tuple[int, int]] = {}
+
+    async def run(self, query: Query) -> dict[str, Any]:
+        """The rows and the bill of one query. Raises `Refused` (nothing was started) and `ServiceError`."""
+        hold = await self._hold(query)
+        call = self._engine.call("athena", "StartQueryExecution", {"bytes_scanned": hold}, priority=query.priority)
+        governor = self._engine.governor.parts.governor
+        async with governor.admit(call) as reservation:
+            token = sha256(call.id.encode()).hexdigest()
+            started = await self._start(query.request(token))
+            run = _Run(self._ask, started, hold, self._engine.clock)
+            ended = await run.until_end(reservation)
+            _settle(reservation, ended)
+        rows, columns, more = await self._rows(started)
+        return {
+            "rows": rows,
+            "columns": columns,
+            "truncated": more,
+            "query_execution_id": started,
+            "data_scanned_bytes": scanned(ended),
+            "billed_bytes": billed_bytes(ended),
+            "reused": reused(ended),
+            "cost_usd": dollars(reservation.cost),
+        }
+
+    async def _start(self, request: Mapping[str, Any]) -> str:
+        try:
+            answer = await self._ask("start_query_execution", request)
+        except ServiceError as error:
+            if error.billed is not Billed.UNKNOWN:
+                raise
+            # Nobody knows whether it began; the same token asks for the same query, not for another.
+            answer = await self._ask("start_query_execution", request)
+        return str(answer["QueryExecutionId"])
+
+    async def _hold(self, query: Query) -> int:
+        """The workgroup's cut-off where it has one, else what the caller allows; never less than the minimum."""
+        cutoff = await self._cutoff(query.workgroup)
+        return max(BILLED_MIN, min(cutoff, query.scan_max) if cutoff else query.scan_max)
+
+    async def _cutoff(self, workgroup: str) -> int:
+        now_ms = self._engine.clock.monotonic_ns() // 1_000_000
+        known = self._cutoffs.get(workgroup)
+        if known is not None and now_ms - known[1] < CUTOFF_KEPT_MS:
+            return known[0]
+        try:
+            answer = await self._ask("get_work_group", {"WorkGroup": workgroup})
+        except ServiceError:
+            return 0  # it may not be ours to read; the hold then is the caller's
+        configuration = answer.get("WorkGroup", {}).get("Configuration", {})
+        cutoff = int(configuration.get("BytesScannedCutoffPerQuery") or 0)
+        if len(self._cutoffs) >= WORKGROUPS_MAX:
+            self._cutoffs.clear()
+        self._cutoffs[workgroup] = (cutoff, now_ms)
+        return cutoff
+
+    async def _rows(self, started: str) -> tuple[list[dict[str, Any]], list[str], bool]:
+        """At most `ROWS_MAX` rows as dictionaries, the columns, and whether there were more."""
+        rows: list[dict[str, Any]] = []
+        request: dict[str, Any] = {"QueryExecutionId": started, "MaxResults": PAGE}
+        columns: list[str] = []
+        for page in range(ROWS_MAX // PAGE):
+            answer = await self._ask("get_query_results", request)
+            found = answer.get("ResultSet", {})
+            columns = [column["Name"] for column in found.get("ResultSetMetadata", {}).get("ColumnInfo", [])]
+            values = [[cell.get("VarCharValue") for cell in row.get("Data", [])] for row in found.get("Rows", [])]
+            if page == 0 and values and values[0] == columns:
+                values = values[1:]  # a SELECT's first row is its header
+            rows += [dict(zip(columns, row, strict=False)) for row in values]
+            if not answer.get("NextToken"):
+                return rows, columns, False
+            request["NextToken"] = answer["NextToken"]
+        return rows, columns, True
+
+    async def _ask(self, operation: str, request: Mapping[str, Any]) -> Any:
+        client = client_of(self._engine.clients, "athena")
+        return await self._engine.aws.call("athena", client, operation, request)
+
+
+class _Run:
+    """A query under way, watched to its end; whoever gives up on it stops it first."""
+
+    def __init__(self, ask: Any, started: str, hold: int, clock: Clock) -> None:
+        self._ask, self._id, self._hold, self._clock = ask, {"QueryExecutionId": started}, hold, clock
+
+    async def until_end(self, reservation: Reservation) -> Mapping[str, Any]:
+        """What GetQueryExecution says at the end. A cancelled caller stops the query and waits for its bill."""
+        try:
+            return await self._watch(stop_at_ms=TIMEOUT_MS)
+        except anyio.get_cancelled_exc_class():
+            with anyio.CancelScope(shield=True):
+                await self._stop()
+                ended = await self._watch(stop_at_ms=0)
+            reservation.settle({"bytes_scanned": billed_bytes(ended)})
+            raise
+
+    async def _watch(self, *, stop_at_ms: int) -> Mapping[str, Any]:
+        pause_ms, lost, stopped = POLL_FIRST_MS, 0, stop_at_ms == 0
+        begun_ns = self._clock.monotonic_ns()
+        while True:
+            try:
+                answer: Mapping[str, Any] = (await self._ask("get_query_execution", self._id))["QueryExecution"]
+            except ServiceError:
+                lost += 1
+                if lost >= POLLS_LOST_MAX:
+                    raise
+                answer = {}
+            else:
+                lost = 0
+            if answer.get("Status", {}).get("State") in ("SUCCEEDED", "FAILED", "CANCELLED"):
+                return answer
+            late = self._clock.monotonic_ns() - begun_ns > stop_at_ms * 1_000_000
+            if not stopped and (late or scanned(answer) > self._hold):
+                await self._stop()
+                stopped = True
+            await self._clock.sleep_ms(pause_ms)
+            pause_ms = min(2 * pause_ms, POLL_LAST_MS)
+
+    async def _stop(self) -> None:
+        try:
+            await self._ask("stop_query_execution", self._id)
+        except ServiceError:
+            return  # it may have ended by itself; the next look says
+
+
+def _settle(reservation: Reservation, ended: Mapping[str, Any]) -> None:
+    """Record what the query is billed. Raises `ServiceError` for one that did not succeed."""
+    reservation.settle({"bytes_scanned": billed_bytes(ended)})
+    state = ended["Status"]["State"]
+    if state == "SUCCEEDED":
+        return
+    reason = one_line(str(ended["Status"].get("StateChangeReason", "")))[:300]
+    # Category 2 is the user's own error (AthenaError, ErrorCategory): it says nothing about Athena's health.
+    users = ended["Status"].get("AthenaError", {}).get("ErrorCategory") == 2
+    raise ServiceError(
+        "athena",
+        f"the query was {'stopped' if state == 'CANCELLED' else 'not run'}: {reason or state}",
+        retryable=state == "FAILED" and not users,
+        billed=Billed.YES if state == "CANCELLED" else Billed.NO,
+        status=400 if users or state == "CANCELLED" else None,
+    )
+
+
+def scanned(ended: Mapping[str, Any]) -> int:
+    """Bytes scanned so far."""
+    return int(ended.get("Statistics", {}).get("DataScannedInBytes") or 0)
+
+
+def reused(ended: Mapping[str, Any]) -> bool:
+    """Whether Athena answered with an earlier result."""
+    reuse = ended.get("Statistics", {}).get("ResultReuseInformation", {})
+    return bool(reuse.get("ReusedPreviousResult"))
+
+
+def billed_bytes(ended: Mapping[str, Any]) -> int:
+    """What a query that has ended is billed for."""
+    if ended["Status"]["State"] == "FAILED" or reused(ended) or ended.get("StatementType") == "DDL":
+        return 0
+    return max(BILLED_MIN, -(-scanned(ended) // MB) * MB)

@@ -1,0 +1,123 @@
+"""AWS through boto3, the only place that knows it: clients with one attempt each, and calls whose failures say
+whether they were billed.
+
+Policy: boto3 is the extra `aws` and imported when a client is made; a call runs in a thread and is waited for even
+when its caller goes away, since what it used is only known at its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Final, Protocol
+
+import anyio
+import anyio.to_thread
+
+from aegis.core.errors import Billed, ConfigError, ServiceError
+from aegis.core.exchange import code_word
+
+CONNECT_S: Final = 5
+READ_S: Final = 120
+"""A model may think for two minutes; nothing else here takes as long."""
+CALLS_MAX: Final = 64
+"""Threads that wait for AWS at one time; more calls wait for one."""
+_PASSING: Final = frozenset(
+    {
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "ModelNotReadyException",
+        "ServiceUnavailableException",
+        "InternalServerException",
+        "ModelTimeoutException",
+        "SlowDown",
+    }
+)
+"""Codes that may pass by waiting (the modelled errors of Athena, Bedrock and S3 in botocore)."""
+
+
+class AwsClient(Protocol):
+    """What is asked of a client: boto3's, or anything with the same methods."""
+
+    def __getattr__(self, operation: str) -> Any: ...
+
+
+def make_client(name: str, *, region: str | None = None, endpoint: str | None = None) -> Any:
+    """A boto3 client that never retries by itself: every attempt is a call that the governor admitted.
+
+    Credentials come from boto3's usual places. Raises `ConfigError` when boto3 is missing or has no region.
+    """
+    try:
+        import boto3
+        from botocore.config import Config
+        from botocore.exceptions import BotoCoreError
+    except ImportError as error:
+        raise ConfigError("AWS needs boto3; run: pip install 'aegis[aws]'") from error
+    settings = Config(
+        retries={"total_max_attempts": 1, "mode": "standard"}, connect_timeout=CONNECT_S, read_timeout=READ_S
+    )
+    try:
+        return boto3.client(name, region_name=region, endpoint_url=endpoint, config=settings)
+    except BotoCoreError as error:
+        raise ConfigError(f"no {name} client: {error}") from error
+
+
+class Aws:
+    """Calls operations of AWS clients without blocking the loop."""
+
+    def __init__(self, *, calls_max: int = CALLS_MAX) -> None:
+        self._threads = anyio.CapacityLimiter(calls_max)
+
+    async def call(self, service: str, client: AwsClient, operation: str, request: Mapping[str, Any]) -> Any:
+        """The answer to one request (`operation` as boto3 names it, `start_query_execution`).
+
+        Raises `ServiceError`. A cancelled caller is told so at its next wait: the answer comes first.
+        """
+        method = getattr(client, operation)
+        with anyio.CancelScope(shield=True):
+            try:
+                return await anyio.to_thread.run_sync(partial(method, **request), limiter=self._threads)
+            except _client_errors() as error:
+                raise service_error(service, error) from error
+
+
+def service_error(service: str, error: BaseException) -> ServiceError:
+    """What an error of boto3 means: a 4xx and a connection that never stood were not billed; else nobody knows."""
+    answer = getattr(error, "response", None)
+    if not isinstance(answer, Mapping):
+        unsent = type(error).__name__ in _NEVER_SENT
+        billed = Billed.NO if unsent else Billed.UNKNOWN
+        return ServiceError(service, f"no answer ({type(error).__name__})", retryable=True, billed=billed)
+    code = code_word(answer.get("Error", {}).get("Code", ""))
+    status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    refused = isinstance(status, int) and 400 <= status < 500
+    return ServiceError(
+        service,
+        f"answered {status} {code}".strip(),
+        retryable=code in _PASSING or not refused,
+        billed=Billed.NO if refused else Billed.UNKNOWN,
+        status=status if isinstance(status, int) else None,
+    )
+
+
+_NEVER_SENT: Final = frozenset(
+    {
+        "EndpointConnectionError",
+        "ConnectTimeoutError",
+        "NoCredentialsError",
+        "PartialCredentialsError",
+        "ParamValidationError",
+        "NoRegionError",
+        "ProxyConnectionError",
+        "SSLError",
+    }
+)
+"""botocore's errors that come before a request leaves."""
+
+
+def _client_errors() -> tuple[type[BaseException], ...]:
+    try:
+        from botocore.exceptions import BotoCoreError, ClientError
+    except ImportError:
+        return (OSError,)
+    return (BotoCoreError, ClientError, OSError)
