@@ -104,14 +104,15 @@ class App:
     async def take_file(
         self, path: Path, *, at: str | None = None, progress: Callable[[int], None] = lambda _: None
     ) -> Taken:
-        """Store and work the events of one file, in batches; `progress` is told how many bytes were read. Taking the
+        """Store and work the events of one file (an absolute path: it is part of each event's id), in batches; `progress`
+        is told how many bytes were read. Taking the
         same file again is harmless. Raises `BadInput` and `StoreError`.
         """
         totals = Taken(accepted=0, duplicates=0)
         chunks = _watched(chunks_of(path), progress)
         events: list[Event] = []
         rejected: list[Rejected] = []
-        source = str(path.resolve())  # however the path is spelled, the same line is the same event
+        source = str(path)
         for item in read_events(chunks, source=source, received_at=self.clock.now(), at=at):
             (rejected if isinstance(item, Rejected) else events).append(item)  # type: ignore[arg-type]
             if len(events) + len(rejected) >= BATCH:

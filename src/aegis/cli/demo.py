@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from aegis.cli.commands import Speaking, json_option
-from aegis.cli.session import show_json
+from aegis.cli.session import session, show_json
 
 PORT = 8787
 STORY_SECONDS_PER_SECOND = 24
@@ -36,22 +36,38 @@ def command(fast: bool, seed: int, leave: bool, port: int, as_json: bool) -> Non
     """Watch a recorded attack unfold: detected, paged, analysed, its spend stopped. Nothing leaves this machine."""
     import anyio
 
+    from aegis.cli.opened import alone
+
     home = _folder(seed)
-    anyio.run(_run, home, seed, port, fast or as_json, leave or fast or as_json, as_json)
+    with alone(home):
+        _empty(home)
+        anyio.run(_run, home, seed, port, fast or as_json, leave or fast or as_json, as_json)
 
 
 def _folder(seed: int) -> Path:
-    """A fresh state folder, at the same place for the same seed, so that everything in it has the same name."""
+    """A state folder at the same place for the same seed, so that everything in it has the same name: below `--home`
+    or `AEGIS_HOME` where one is given, else among the temporary files.
+    """
+    run = session()
+    given = run.home_flag or run.env.get("AEGIS_HOME")
+    base = run.make_home() if given else Path(tempfile.gettempdir()) / f"aegis-demo-{_user()}"
+    home = base / f"seed-{seed}"
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return home
+
+
+def _empty(home: Path) -> None:
+    """Begin anew: remove what an earlier demo left. Raises `ConfigError` for a folder that is not a demo's."""
+    from aegis.cli.opened import LOCK_FILE
     from aegis.core.errors import ConfigError
 
-    home = Path(tempfile.gettempdir()) / f"aegis-demo-{_user()}" / f"seed-{seed}"
-    if home.exists():
-        if not (home / FOLDER_MARK).exists():
-            raise ConfigError(f"{home} is not a folder of the demo; move it away")
-        shutil.rmtree(home)
-    home.mkdir(mode=0o700, parents=True)
+    kept = {FOLDER_MARK, LOCK_FILE}
+    found = [entry for entry in home.iterdir() if entry.name not in kept]
+    if found and not (home / FOLDER_MARK).exists():
+        raise ConfigError(f"{home} is not a folder of the demo; move it away")
     (home / FOLDER_MARK).touch()
-    return home
+    for entry in found:
+        shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
 
 
 def _user() -> str:

@@ -34,7 +34,9 @@ def group() -> None:
         "aegis event import cloudtrail.json.gz --sandbox --json",
     ),
 )
-@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument(
+    "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, resolve_path=True, path_type=Path)
+)
 @click.option("--at", "pointer", metavar="POINTER", help="Where in each row the event stands, such as /event.")
 @click.option("--sandbox", is_flag=True, help="Send to the sandbox instead of the real services.")
 @json_option

@@ -38,7 +38,7 @@ def router(app: App, feed: Feed, *, banner: str) -> APIRouter:
             incidents=[views.incident_row(incident) for incident in await _newest(app.incidents)],
             budgets=[_budget(views.balance_row(line)) for line in balances],
             services=services,
-            feed=[views.feed_row(line) for line in reversed(feed.lines)],
+            feed=views.feed_rows(feed.lines),
         )
 
     @routes.get("/incidents/{incident_id}")

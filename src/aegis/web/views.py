@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,10 +11,13 @@ from aegis.app import ServiceState, Taken
 from aegis.core.budgets import Balance
 from aegis.core.feed import FeedLine
 from aegis.core.incidents import AnalysisSource, Incident, Severity
-from aegis.core.money import format_usd, show_usd
+from aegis.core.money import Nanos, format_usd, show_usd
 from aegis.core.techniques import TECHNIQUES
 from aegis.incidents.compose import document
+from aegis.incidents.names import short_name
 
+ABOUT_CHARS = 60
+"""Of an entity in a list; its page has it whole."""
 REJECTED_SHOWN = 20
 """Refusals listed in one answer; all of them are kept aside in the state folder."""
 
@@ -36,6 +39,11 @@ def taken(result: Taken) -> dict[str, Any]:
     }
 
 
+def _cost(cost: Nanos) -> str:
+    """A small amount as people read it; nothing where nothing was spent."""
+    return show_usd(cost, decimals=4) if cost else "–"
+
+
 def incident_row(incident: Incident) -> dict[str, Any]:
     """An incident as one row of a list."""
     return {
@@ -44,9 +52,9 @@ def incident_row(incident: Incident) -> dict[str, Any]:
         "severity": incident.severity.name,
         "tone": incident.severity.name.lower(),
         "status": incident.status.value,
-        "about": f"{incident.entity.kind} {incident.entity.value}",
+        "about": f"{incident.entity.kind} {short_name(incident.entity.value, ABOUT_CHARS)}",
         "count": incident.count,
-        "cost": show_usd(incident.cost, decimals=4),
+        "cost": _cost(incident.cost),
         "cost_usd": format_usd(incident.cost),
         "first_seen": stamp(incident.first_seen),
         "last_seen": stamp(incident.last_seen),
@@ -128,7 +136,7 @@ def amount(units: int, unit: str) -> str:
 
 def balance_row(line: Balance) -> dict[str, Any]:
     """A budget line, for the API (exact) and the page (as read)."""
-    full = line.settled >= line.limit
+    full = line.settled >= line.limit or "emergency" in line.crossed
     state = "used up" if full else ", ".join(line.crossed) or "calm"
     exact = format_usd if line.unit == "usd" else str
     suffix = "_usd" if line.unit == "usd" else ""
@@ -163,7 +171,7 @@ def service_row(service: ServiceState) -> dict[str, Any]:
         "waiting": service.waiting,
         "refused": service.refused,
         "dead": service.dead,
-        "cost": show_usd(service.cost, decimals=4),
+        "cost": _cost(service.cost),
         "cost_usd": format_usd(service.cost),
     }
 
@@ -189,8 +197,18 @@ def figures(
     ]
 
 
-def feed_row(line: FeedLine) -> dict[str, str]:
-    """A line of the live feed."""
+def feed_rows(lines: Iterable[FeedLine]) -> list[dict[str, Any]]:
+    """The live feed, newest first; the same sentence several times in a row is one row with a count."""
+    rows: list[dict[str, Any]] = []
+    for line in lines:
+        if rows and rows[0]["text"] == line.text:
+            rows[0] = _feed_row(line) | {"times": rows[0]["times"] + 1}
+        else:
+            rows.insert(0, _feed_row(line) | {"times": 1})
+    return rows
+
+
+def _feed_row(line: FeedLine) -> dict[str, Any]:
     return {
         "at": stamp(line.at),
         "time": f"{line.at:%H:%M:%S}",

@@ -17,6 +17,19 @@ function row(line) {
   return item;
 }
 
+// The same sentence once more: counted on the row that says it.
+function countAgain(item, line) {
+  let times = item.querySelector(".times");
+  if (!times) {
+    times = document.createElement("b");
+    times.className = "times";
+    times.textContent = "1×";
+    item.append(" ", times);
+  }
+  times.textContent = (parseInt(times.textContent, 10) + 1) + "×";
+  item.querySelector("time").textContent = line.at.slice(11, 19);
+}
+
 let reading = false;
 let again = false;
 
@@ -40,7 +53,10 @@ const list = document.getElementById("feed-lines");
 if (list) {
   const source = new EventSource("/api/feed");
   source.onmessage = (message) => {
-    list.prepend(row(JSON.parse(message.data)));
+    const line = JSON.parse(message.data);
+    const newest = list.firstElementChild;
+    if (newest && newest.querySelector("a, span").textContent === line.text) countAgain(newest, line);
+    else list.prepend(row(line));
     while (list.children.length > FEED_LINES) list.lastElementChild.remove();
     refresh();
   };
