@@ -1,7 +1,7 @@
 """A process to be killed: it opens incidents in a store and delivers them to the service that plays on a port.
 
 Run as `delivery_worker.py STORE PORT INCIDENTS CYCLE`. Its clock runs a hundred times faster than the wall's and begins
-later in every cycle, so that leases and pauses of a minute end within a test.
+later in every cycle, so that leases and pauses of a minute end within a test and no delivery grows a day old in it.
 """
 
 import asyncio
@@ -100,7 +100,7 @@ def delivery(name: str, service: str, now: datetime) -> Delivery:
 
 
 async def main(path: str, port: int, number: int, cycle: int) -> None:
-    clock = FastClock(START + timedelta(hours=cycle))
+    clock = FastClock(START + timedelta(minutes=2 * cycle))
     database = await Database.open(path)
     events, outbox = SqliteEvents(database, clock), SqliteOutbox(database)
     notifiers = [Wire(name, port) for name in SERVICES]

@@ -1,6 +1,6 @@
 """Lanes: each service at its own pace, failures tried again, nothing lost, nothing sent twice for want of patience."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
@@ -338,6 +338,29 @@ async def test_a_lane_sends_as_many_at_once_as_its_rule_says(concurrency: int) -
     assert await house.drain() == 0
 
     assert (jira.most, len(jira.taken)) == (concurrency, 20)
+
+
+class Slow(MemoryOutbox):
+    """An outbox that lets others run while it claims, as a real store does."""
+
+    async def claim(self, service: str, *, limit: int, now: datetime, lease_ms: int) -> Sequence[Delivery]:
+        await anyio.lowlevel.checkpoint()
+        return await super().claim(service, limit=limit, now=now, lease_ms=lease_ms)
+
+
+async def test_a_drain_beside_the_running_lanes_keeps_their_rules() -> None:
+    jira, clock, outbox = Counting("jira"), FakeClock(), Slow()
+    rules = {"jira": LaneRule(concurrency=2)}
+    lanes = Lanes(outbox=outbox, notifiers=[jira], clock=clock, pick=most, observe=Recorder(), rules=rules)
+    for number in range(20):
+        outbox.place(delivery(f"{number:02d}", service="jira"))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(lanes.run)
+        left = await lanes.drain(until=START)
+        group.cancel_scope.cancel()
+
+    assert (left, jira.most, len(jira.taken)) == (0, 2, 20)
 
 
 class Failing:

@@ -69,13 +69,13 @@ async def test_nothing_is_missing_after_kills_and_every_repeat_shares_its_key(tm
     assert await asyncio.wait_for(last.wait(), timeout=120) == 0
     server.close()
 
+    database = await Database.open(tmp_path / "aegis.db")
+    assert await SqliteOutbox(database).counts() == {one: {"done": number} for one in SERVICES}
+    assert await database.check() == []
+    await database.close()
     expected = {(one, f"inc-{incident:05d}") for one in SERVICES for incident in range(number)}
     assert set(service.taken) == expected
     assert all(len(keys) == 1 for keys in service.keys.values())
     assert len({key for keys in service.keys.values() for key in keys}) == number
     repeats = sum(service.taken.values()) - len(expected)
     assert repeats <= service.heard // 50 + cycles * 7  # lost answers, and what was under way at a kill
-    database = await Database.open(tmp_path / "aegis.db")
-    assert await SqliteOutbox(database).counts() == {one: {"done": number} for one in SERVICES}
-    assert await database.check() == []
-    await database.close()

@@ -216,3 +216,14 @@ async def test_a_dead_letter_never_overwrites_a_newer_message(stores: Stores, se
     assert not await stores.outbox.replay("a:slack:1", now=after(3))
 
     assert await stores.outbox.counts() == {"slack": {"superseded": 1, "done" if sent else "ready": 1}}
+
+
+async def test_what_became_of_an_incident_is_told_in_order(stores: Stores) -> None:
+    await stores.place(delivery("a", service="slack"), delivery("b"), delivery("a", service="jira"))
+    await stores.claim("jira")
+    await stores.place(delivery("a", 2, at=1))
+
+    told = await stores.outbox.of_incident("a")
+
+    expected = [("a:jira:1", "leased"), ("a:slack:1", "superseded"), ("a:slack:2", "ready")]
+    assert [(one.id, one.state) for one in told] == expected

@@ -122,25 +122,33 @@ class Lanes:
         """Send what may go now. Returns after how many milliseconds to look again: 0 at once, None when nothing waits
         (news ring the bell).
         """
-        limit, wait_ms = lane.room(self._clock.monotonic_ns())
-        if not limit:
-            return wait_ms or POLL_MS
         try:
-            claimed = await self._outbox.claim(lane.service, limit=limit, now=self._clock.now(), lease_ms=LEASE_MS)
-            lane.sends(len(claimed), self._clock.monotonic_ns())
+            async with lane.turn:
+                limit, wait_ms = lane.room(self._clock.monotonic_ns())
+                if not limit:
+                    return wait_ms or POLL_MS
+                claimed = await self._claim(lane, limit)
             for delivery in claimed:
                 sends.start_soon(self._attempt, lane, delivery)
             if claimed:
                 return 0
             due = await self._outbox.next_due(lane.service)
         except StoreError:
-            lane.breaker.unused()
             return STORE_RETRY_MS
         if due is None:
             return None
         # What is due and was not given waits for an older message of its incident, whose end rings the bell.
         now = self._clock.now()
         return POLL_MS if due <= now else max(1, (due - now) // timedelta(milliseconds=1))
+
+    async def _claim(self, lane: Lane, limit: int) -> Sequence[Delivery]:
+        claimed: Sequence[Delivery] = ()
+        try:
+            now = self._clock.now()
+            claimed = await self._outbox.claim(lane.service, limit=limit, now=now, lease_ms=LEASE_MS)
+        finally:
+            lane.sends(len(claimed), self._clock.monotonic_ns())
+        return claimed
 
     # --- one attempt -----------------------------------------------------------------------------------------
 

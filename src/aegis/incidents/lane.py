@@ -98,6 +98,8 @@ class Lane:
         self.notifier, self.rule = notifier, rule
         self.breaker = Breaker(policy=BREAKER)
         self.bell = Bell()
+        self.turn = anyio.Lock(fast_acquire=True)
+        """Held from asking for room until what was claimed is counted: `run` and a `drain` beside it share the room."""
         self.sending = 0
         self.under_way: dict[anyio.CancelScope, int] = {}
         """What cuts each attempt that is under way, and when it has to."""
@@ -129,7 +131,7 @@ class Lane:
         return 0, _to_ms(self._bucket.take(now_ns))
 
     def sends(self, claimed: int, now_ns: int) -> None:
-        """That many were claimed and are sent now."""
+        """That many were claimed and are sent now; none gives a probe back."""
         self.sending += claimed
         if not claimed:
             self.breaker.unused()

@@ -167,6 +167,11 @@ class MemoryOutbox:
         letters = [replace(one, remote_id=self._remote(one)) for one in self.known.values() if one.state is DEAD]
         return sorted(letters, key=lambda one: (self._ended[one.id], one.id), reverse=True)[:limit]
 
+    async def of_incident(self, incident_id: str) -> Sequence[Delivery]:
+        found = [replace(one, remote_id=self._remote(one)) for one in self.known.values()]
+        same = [one for one in found if one.incident_id == incident_id]
+        return sorted(same, key=lambda one: (one.notification.version, one.service))
+
     async def replay(self, delivery_id: str, *, now: datetime) -> bool:
         found = self.known.get(delivery_id)
         if found is None or found.state is not DEAD:
