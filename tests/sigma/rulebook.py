@@ -13,17 +13,17 @@ APP = {"product": "app"}
 
 
 def one_rule(
-    detection: Mapping[str, Any], *, id: str = "rule", logsource: Mapping[str, str] = APP, **more: Any
+    detection: Mapping[str, Any], *, rule_id: str = "rule", logsource: Mapping[str, str] = APP, **more: Any
 ) -> Rule:
-    document = {"title": id, "id": id, "logsource": dict(logsource), "detection": dict(detection), **more}
+    document = {"title": rule_id, "id": rule_id, "logsource": dict(logsource), "detection": dict(detection), **more}
     parsed = parse_rules(json.dumps(document), origin="test.yml")
     assert not parsed.problems, parsed.problems
     return parsed.rules[0]
 
 
-def item_rule(line: Mapping[str, Any], *, id: str = "rule") -> Rule:
+def item_rule(line: Mapping[str, Any], *, rule_id: str = "rule") -> Rule:
     """A rule of one selection."""
-    return one_rule({"selection": dict(line), "condition": "selection"}, id=id)
+    return one_rule({"selection": dict(line), "condition": "selection"}, rule_id=rule_id)
 
 
 def engine_of(*rules: Rule, **options: Any) -> Engine:
@@ -32,9 +32,11 @@ def engine_of(*rules: Rule, **options: Any) -> Engine:
     return engine
 
 
-def one_correlation(*, id: str = "correlation", name: str = "", generate: bool = False, **body: Any) -> Correlation:
+def one_correlation(
+    *, rule_id: str = "correlation", name: str = "", generate: bool = False, **body: Any
+) -> Correlation:
     body = {key.replace("_", "-") if key == "group_by" else key: value for key, value in body.items()}
-    document = {"title": id, "id": id, "name": name, "correlation": {**body, "generate": generate}}
+    document = {"title": rule_id, "id": rule_id, "name": name, "correlation": {**body, "generate": generate}}
     parsed = parse_rules(json.dumps(document), origin="test.yml")
     assert not parsed.problems, parsed.problems
     return parsed.correlations[0]

@@ -8,9 +8,9 @@ import base64
 from typing import Any
 
 import pytest
+from tests.sigma.rulebook import engine_of, item_rule
 
 from aegis.core.incidents import LogSource
-from tests.sigma.rulebook import engine_of, item_rule
 
 APP = LogSource(product="app")
 Case = tuple[dict[str, Any], dict[str, Any], bool]

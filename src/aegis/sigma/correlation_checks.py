@@ -11,13 +11,13 @@ from aegis.sigma.trackers import CorrelationBounds
 
 def problems_of(
     correlations: Sequence[Correlation], known: AbstractSet[str] | None, bounds: CorrelationBounds
-) -> Iterator[Problem]:
-    """One problem for each correlation that cannot work. `known` holds the ids and names of all rules; None skips
+) -> Iterator[tuple[int, Problem]]:
+    """The position and problem of each correlation that cannot work. `known` holds the ids and names of all rules; None skips
     that check.
     """
     seen: set[str] = set()
     by_name = {name: one for one in correlations for name in (one.id, one.name) if name}
-    for one in correlations:
+    for index, one in enumerate(correlations):
         if one.id in seen:
             reason = "another correlation has the same id"
         elif _in_circle(one, by_name):
@@ -30,7 +30,7 @@ def problems_of(
             reason = ""
         seen.add(one.id)
         if reason:
-            yield Problem(origin=one.origin, line=one.line, rule=one.id, reason=reason)
+            yield index, Problem(origin=one.origin, line=one.line, rule=one.id, reason=reason)
 
 
 def _in_circle(start: Correlation, by_name: dict[str, Correlation]) -> bool:

@@ -34,6 +34,7 @@ def read_correlation(value: Mapping[str, Any], *, origin: str, line: int, common
     if not isinstance(kind, str) or kind not in _TYPES:
         raise BadInput(f"unknown correlation type {str(kind)[:40]!r}")
     rules = _names(body.get("rules"), "rules", RULES_MAX)
+    timespan = _timespan(body.get("timespan"))
     compare, fields, percentile = _condition(body.get("condition"), kind, len(rules))
     return Correlation(
         **common,
@@ -42,7 +43,7 @@ def read_correlation(value: Mapping[str, Any], *, origin: str, line: int, common
         type=cast("CorrelationType", kind),
         rules=rules,
         group_by=_names(body.get("group-by"), "group-by", GROUP_FIELDS_MAX) if body.get("group-by") else (),
-        timespan_ms=_timespan(body.get("timespan")),
+        timespan_ms=timespan,
         compare=compare,
         fields=fields,
         percentile=percentile,

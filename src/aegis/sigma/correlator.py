@@ -59,9 +59,9 @@ class Correlator:
         known = None
         if rules is not None:
             known = {name for one in rules for name in _names(one)} | {name for one in listed for name in _names(one)}
-        self.problems = tuple(problems_of(listed, known, bounds))
-        broken = {problem.rule for problem in self.problems}
-        self.trackers = [Tracker(one, bounds) for one in listed if one.id not in broken]
+        broken = dict(problems_of(listed, known, bounds))
+        self.problems = tuple(broken.values())
+        self.trackers = [Tracker(one, bounds) for index, one in enumerate(listed) if index not in broken]
         self._by_rule: dict[str, list[tuple[Tracker, str]]] = {}
         loud: dict[str, bool] = {}
         for tracker in self.trackers:
@@ -163,5 +163,5 @@ def _match(correlation: Correlation, key: tuple[str, ...], breach: Breach) -> Co
         group=dict(zip(correlation.group_by, key, strict=True)),
         event_ids=tuple(ids)[-EVENT_IDS_MAX:],
         count=len(breach.entries),
-        value=f"{breach.value:f}",
+        value=f"{breach.value.normalize():f}",
     )

@@ -22,10 +22,7 @@ NODES_MAX = 100_000
 
 _SEPARATOR = re.compile(r"^---(?=\s|$)[ \t]*", re.MULTILINE)
 _END = re.compile(r"^\.\.\.\s*$", re.MULTILINE)
-_SUSPICIOUS = re.compile(
-    rf"(?:[\[{{][^\]}}\n]*){{{DEPTH_MAX}}}|^(?:\s*[\[{{]){{{DEPTH_MAX}}}|(?:[-?:][ \t]+){{{DEPTH_MAX // 2}}}|^ {{{2 * DEPTH_MAX},}}\S",
-    re.MULTILINE,
-)
+_DEEP_BLOCK = re.compile(rf"(?:[-?:][ \t]+){{{DEPTH_MAX // 2}}}|^ {{{2 * DEPTH_MAX}}}", re.MULTILINE)
 _ALIAS = re.compile(r"(?:^|[\s\[,:])\*\w", re.MULTILINE)
 
 
@@ -70,7 +67,8 @@ def _read(line: int, chunk: str) -> Document:
         return Document(line, fault=f"longer than {DOCUMENT_CHARS_MAX} characters")
     chunk = _END.sub("", chunk)
     try:
-        if _SUSPICIOUS.search(chunk) and (fault := _too_deep(chunk)):
+        brackets = chunk.count("[") + chunk.count("{")
+        if (brackets > DEPTH_MAX or _DEEP_BLOCK.search(chunk)) and (fault := _too_deep(chunk)):
             return Document(line, fault=fault)
         loader = _Loader(chunk)
         try:

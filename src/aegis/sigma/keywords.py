@@ -37,7 +37,7 @@ class KeywordMatcher:
     def scan(self, view: Mapping[str, Any]) -> frozenset[int]:
         """The atoms that hold for at least one value of the event."""
         texts = self._texts(view)
-        joined = "\n".join(texts)
+        joined = text_of("\n".join(texts))
         sure = self._gate is not None and (joined.isascii() or not self._gate_knows_ascii_only)
         if sure and self._gate is not None and not self._gate.find(fold(joined)):
             return _NOTHING

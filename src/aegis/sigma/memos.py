@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aegis.sigma.matchers import FieldMatcher
-from aegis.sigma.values import MISSING, text_of
+from aegis.sigma.values import CONTAINERS, MISSING, text_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +109,8 @@ class FieldMemo(dict[Any, Signature]):
             found = self[value] = self._signatures.of(self._matcher.null)
             return found
         if type(value) is not str:
+            if isinstance(value, CONTAINERS):
+                return self.scan_value(value)
             text = text_of(value)
             found = self[text]
             if type(value) is int and value not in (0, 1):
