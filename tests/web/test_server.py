@@ -2,8 +2,10 @@
 
 import gzip
 import io
+import shutil
 from pathlib import Path
 
+import anyio
 import pytest
 from tests.web.faces import BRUTE_FORCE, faced
 
@@ -150,4 +152,27 @@ async def test_metrics_count_what_happened(tmp_path: Path) -> None:
         'aegis_budget_limit{budget="everything",unit="usd",window="day"} 1e+010' in text
         or "aegis_budget_limit{" in text
     )
+
+
+async def test_a_scraper_that_asks_for_openmetrics_gets_it(tmp_path: Path) -> None:
+    async with faced(tmp_path) as face:
+        accept = {"Accept": "application/openmetrics-text; version=1.0.0"}
+        async with face.client.get(f"{face.address}/metrics", headers=accept) as answer:
+            text = await answer.text()
+
+    assert answer.headers["content-type"].startswith("application/openmetrics-text")
     assert text.endswith("# EOF\n")
+
+
+@pytest.mark.skipif(
+    shutil.which("promtool") is None, reason="promtool is not on this machine (apt-get install prometheus)"
+)
+async def test_promtool_has_no_complaint_about_the_metrics(tmp_path: Path) -> None:
+    async with faced(tmp_path) as face:
+        await face.app.take(BRUTE_FORCE, source="auth.log")
+        await face.app.finish(wait_ms=0)
+        async with face.client.get(f"{face.address}/metrics") as answer:
+            text = await answer.read()
+    checked = await anyio.run_process(["promtool", "check", "metrics"], input=text, check=False)
+
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")

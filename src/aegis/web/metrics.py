@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as OPENMETRICS
-from prometheus_client.openmetrics.exposition import generate_latest as openmetrics
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client.exposition import choose_encoder
 
 from aegis import __version__
 from aegis.core.budgets import Balance
@@ -34,6 +33,7 @@ class Metrics:
     """An observer that counts, and the registry that is scraped. `scrapes` counts the scrapes themselves."""
 
     def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a series of its own for when each counter began tells nobody anything
         registry = self.registry = CollectorRegistry()
         self.scrapes = 0
         build = Gauge("aegis_build_info", "The running version", ["version"], registry=registry)
@@ -113,10 +113,11 @@ class Metrics:
             self.spent.labels(*labels).set(line.settled)
             self.held.labels(*labels).set(line.held)
 
-    def render(self) -> tuple[bytes, str]:
-        """The exposition and its content type (OpenMetrics 1.0)."""
+    def render(self, accept: str = "") -> tuple[bytes, str]:
+        """The exposition and its content type: OpenMetrics for a scraper that asks for it, else text 0.0.4."""
         self.scrapes += 1
-        return openmetrics(self.registry), OPENMETRICS  # type: ignore[no-untyped-call]
+        encode, content_type = choose_encoder(accept)
+        return encode(self.registry), content_type
 
 
 _BUDGET = ("budget", "window", "unit")

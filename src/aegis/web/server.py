@@ -56,14 +56,14 @@ def _health(face: FastAPI, app: App) -> None:
 
 def _metrics(face: FastAPI, app: App, metrics: Metrics) -> None:
     @face.get("/metrics", include_in_schema=False)
-    async def scrape() -> Response:
+    async def scrape(request: Request) -> Response:
         counts = await app.outbox.counts()
         waiting = [(service, states.get("ready", 0) + states.get("leased", 0)) for service, states in counts.items()]
         unresolved = [i for i in await app.incidents.unresolved() if i.status is not Status.RESOLVED]
         metrics.gauge(incidents=unresolved, waiting=waiting)
         metrics.gauge_budgets(await app.governor.balances())
-        body, content_type = metrics.render()
-        return Response(body, media_type=content_type)
+        body, content_type = metrics.render(request.headers.get("accept", ""))
+        return Response(body, headers={"content-type": content_type})
 
 
 def _sign_in(face: FastAPI, access: Access) -> None:
