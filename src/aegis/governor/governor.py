@@ -223,6 +223,19 @@ class Governor:
         """Take calls of a scope again."""
         await self._turn(scope, reason, stopped=False)
 
+    def stopped(self) -> Sequence[Switch]:
+        """Which scopes take no calls, as this process last read it."""
+        return self._switch.stopped
+
+    def slow(self, service: str, percent: int) -> None:
+        """Scale a service's rate to `percent` of what is configured (100: back to normal), in this process."""
+        self._gates.slow(service, percent)
+
+    def rebudget(self, budgets: Sequence[Budget]) -> None:
+        """From now on these budgets hold. A lowered limit refuses at once, also below what is spent already."""
+        self._book = BudgetBook(budgets)
+        self._account = Account(self._ledger, self._book, self._clock, self._holder.idle)
+
     async def _turn(self, scope: Mapping[str, str], reason: str, *, stopped: bool) -> None:
         at_ms = self._teller.now_ms()
         await self._ledger.turn(Switch(scope=dict(scope), stopped=stopped, reason=reason, at_ms=at_ms))
