@@ -12,6 +12,8 @@ _HOMES = {
     "Priority": "aegis.core.calls",
     "Refused": "aegis.core.errors",
     "ServiceError": "aegis.core.errors",
+    "govern": "aegis.library.clients",
+    "governed": "aegis.library.calling",
     "open_governor": "aegis.library.opening",
 }
 """The public names and where they live: found when they are asked for, so that `import aegis` costs nothing. The types

@@ -5,6 +5,8 @@ from aegis.core.errors import BudgetExceeded as BudgetExceeded
 from aegis.core.errors import Refused as Refused
 from aegis.core.errors import ServiceError as ServiceError
 from aegis.governor.governor import Governor as Governor
+from aegis.library.calling import governed as governed
+from aegis.library.clients import govern as govern
 from aegis.library.opening import open_governor as open_governor
 
 __version__: str

@@ -83,11 +83,11 @@ class SyncGovernor:
         """How the gates of each service stand."""
         return self._portal.call(self._governor.services)
 
-    def run(self, work: Callable[[Unpack[Args]], Awaitable[T]], *args: *Args) -> T:
+    def run(self, work: Callable[[*Args], Awaitable[T]], *args: *Args) -> T:
         """Run a coroutine function on the governor's loop and wait for it."""
         return self._portal.call(work, *args)
 
-    async def run_async(self, work: Callable[[Unpack[Args]], Awaitable[T]], *args: *Args) -> T:
+    async def run_async(self, work: Callable[[*Args], Awaitable[T]], *args: *Args) -> T:
         """The same from an event loop of the caller's own. Cancelling the caller cancels the work, and waits for it."""
         return await self._portal.call_async(work, *args)
 

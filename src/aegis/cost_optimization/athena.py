@@ -1,7 +1,6 @@
 """One Athena query, governed: held at its cut-off, watched while it scans, billed for what it scanned.
 
-Rules of the bill (aws.amazon.com/athena/pricing): bytes scanned, rounded up to a megabyte, 10 MB at least; cancelled
-queries count what they scanned; failed ones, DDL and reused results count nothing.
+The rules of the bill stand in `library.athena_bill`.
 """
 
 from __future__ import annotations
@@ -19,13 +18,9 @@ from aegis.core.plaintext import one_line
 from aegis.core.ports import Clock
 from aegis.cost_optimization.aws_config import client_of
 from aegis.cost_optimization.engine import Engine, dollars
-from aegis.cost_optimization.models import GB
 from aegis.governor.reservation import Reservation
+from aegis.library.athena_bill import ENDED, SCAN_MAX, billed_bytes, hold, reused, scanned, state
 
-MB: Final = 1024 * 1024
-BILLED_MIN: Final = 10 * MB
-SCAN_MAX: Final = 10 * GB
-"""Held for a query in a workgroup without a cut-off of its own (0.05 USD); a query that scans more is stopped."""
 ROWS_MAX: Final = 10_000
 PAGE: Final = 1_000
 """Rows of one page (GetQueryResults, MaxQueryResults)."""
@@ -33,9 +28,9 @@ POLL_FIRST_MS, POLL_LAST_MS = 200, 2_000
 TIMEOUT_MS: Final = 10 * 60_000
 POLLS_LOST_MAX: Final = 5
 """Looks at a query that may fail in a row before it counts as lost."""
-CUTOFF_KEPT_MS: Final = 10 * 60_000
-"""How long a workgroup's cut-off is believed."""
-WORKGROUPS_MAX: Final = 100
+GROUP_KEPT_MS: Final = 10 * 60_000
+"""How long a workgroup's settings are believed."""
+GROUPS_MAX: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,17 +68,17 @@ class Athena:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._cutoffs: dict[str, tuple[int, int]] = {}
+        self._groups: dict[str, tuple[Mapping[str, Any], int]] = {}
 
     async def run(self, query: Query) -> dict[str, Any]:
         """The rows and the bill of one query. Raises `Refused` (nothing was started) and `ServiceError`."""
-        hold = await self._hold(query)
-        call = self._engine.call("athena", "StartQueryExecution", {"bytes_scanned": hold}, priority=query.priority)
+        most = await self._hold(query)
+        call = self._engine.call("athena", "StartQueryExecution", {"bytes_scanned": most}, priority=query.priority)
         governor = self._engine.governor.parts.governor
         async with governor.admit(call) as reservation:
             token = sha256(call.id.encode()).hexdigest()
             started = await self._start(query.request(token))
-            run = _Run(self._ask, started, hold, self._engine.clock)
+            run = _Run(self._ask, started, most, self._engine.clock)
             ended = await run.until_end(reservation)
             _settle(reservation, ended)
         rows, columns, more = await self._rows(started)
@@ -110,24 +105,21 @@ class Athena:
 
     async def _hold(self, query: Query) -> int:
         """The workgroup's cut-off where it has one, else what the caller allows; never less than the minimum."""
-        cutoff = await self._cutoff(query.workgroup)
-        return max(BILLED_MIN, min(cutoff, query.scan_max) if cutoff else query.scan_max)
+        return hold(await self._work_group(query.workgroup), query.scan_max)
 
-    async def _cutoff(self, workgroup: str) -> int:
+    async def _work_group(self, name: str) -> Mapping[str, Any]:
         now_ms = self._engine.clock.monotonic_ns() // 1_000_000
-        known = self._cutoffs.get(workgroup)
-        if known is not None and now_ms - known[1] < CUTOFF_KEPT_MS:
+        known = self._groups.get(name)
+        if known is not None and now_ms - known[1] < GROUP_KEPT_MS:
             return known[0]
         try:
-            answer = await self._ask("get_work_group", {"WorkGroup": workgroup})
+            answer: Mapping[str, Any] = await self._ask("get_work_group", {"WorkGroup": name})
         except ServiceError:
-            return 0  # it may not be ours to read; the hold then is the caller's
-        configuration = answer.get("WorkGroup", {}).get("Configuration", {})
-        cutoff = int(configuration.get("BytesScannedCutoffPerQuery") or 0)
-        if len(self._cutoffs) >= WORKGROUPS_MAX:
-            self._cutoffs.clear()
-        self._cutoffs[workgroup] = (cutoff, now_ms)
-        return cutoff
+            return {}  # it may not be ours to read; the hold then is the caller's
+        if len(self._groups) >= GROUPS_MAX:
+            self._groups.clear()
+        self._groups[name] = (answer, now_ms)
+        return answer
 
     async def _rows(self, started: str) -> tuple[list[dict[str, Any]], list[str], bool]:
         """At most `ROWS_MAX` rows as dictionaries, the columns, and whether there were more."""
@@ -182,7 +174,7 @@ class _Run:
                 answer = {}
             else:
                 lost = 0
-            if answer.get("Status", {}).get("State") in ("SUCCEEDED", "FAILED", "CANCELLED"):
+            if state(answer) in ENDED:
                 return answer
             late = self._clock.monotonic_ns() - begun_ns > stop_at_ms * 1_000_000
             if not stopped and (late or scanned(answer) > self._hold):
@@ -201,34 +193,16 @@ class _Run:
 def _settle(reservation: Reservation, ended: Mapping[str, Any]) -> None:
     """Record what the query is billed. Raises `ServiceError` for one that did not succeed."""
     reservation.settle({"bytes_scanned": billed_bytes(ended)})
-    state = ended["Status"]["State"]
-    if state == "SUCCEEDED":
+    end = state(ended)
+    if end == "SUCCEEDED":
         return
     reason = one_line(str(ended["Status"].get("StateChangeReason", "")))[:300]
     # Category 2 is the user's own error (AthenaError, ErrorCategory): it says nothing about Athena's health.
     users = ended["Status"].get("AthenaError", {}).get("ErrorCategory") == 2
     raise ServiceError(
         "athena",
-        f"the query was {'stopped' if state == 'CANCELLED' else 'not run'}: {reason or state}",
-        retryable=state == "FAILED" and not users,
-        billed=Billed.YES if state == "CANCELLED" else Billed.NO,
-        status=400 if users or state == "CANCELLED" else None,
+        f"the query was {'stopped' if end == 'CANCELLED' else 'not run'}: {reason or end}",
+        retryable=end == "FAILED" and not users,
+        billed=Billed.YES if end == "CANCELLED" else Billed.NO,
+        status=400 if users or end == "CANCELLED" else None,
     )
-
-
-def scanned(ended: Mapping[str, Any]) -> int:
-    """Bytes scanned so far."""
-    return int(ended.get("Statistics", {}).get("DataScannedInBytes") or 0)
-
-
-def reused(ended: Mapping[str, Any]) -> bool:
-    """Whether Athena answered with an earlier result."""
-    reuse = ended.get("Statistics", {}).get("ResultReuseInformation", {})
-    return bool(reuse.get("ReusedPreviousResult"))
-
-
-def billed_bytes(ended: Mapping[str, Any]) -> int:
-    """What a query that has ended is billed for."""
-    if ended["Status"]["State"] == "FAILED" or reused(ended) or ended.get("StatementType") == "DDL":
-        return 0
-    return max(BILLED_MIN, -(-scanned(ended) // MB) * MB)

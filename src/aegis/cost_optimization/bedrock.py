@@ -10,6 +10,7 @@ from aegis.core.calls import Priority, Usage
 from aegis.core.errors import BadInput
 from aegis.cost_optimization.aws_config import client_of
 from aegis.cost_optimization.engine import Engine, dollars
+from aegis.library.bedrock_client import counted
 from aegis.library.bounds import FRAMING_TOKENS, text_tokens
 
 CACHE_POINT_BYTES: Final = 16_384
@@ -62,7 +63,7 @@ async def converse(engine: Engine, question: Question) -> dict[str, Any]:
     async with engine.governor.parts.governor.admit(call) as reservation:
         client = client_of(engine.clients, "bedrock-runtime")
         answer = await engine.aws.call("bedrock", client, "converse", question.request(reservation.model))
-        usage = usage_of(answer)
+        usage = counted(answer.get("usage", {}))
         try:
             reservation.settle(usage)
         except BadInput:
@@ -74,24 +75,6 @@ async def converse(engine: Engine, question: Question) -> dict[str, Any]:
         "stop_reason": str(answer.get("stopReason", "")),
         "cost_usd": dollars(reservation.cost),
     }
-
-
-def usage_of(answer: Mapping[str, Any]) -> Usage:
-    """The usage as Converse reports it; `inputTokens` holds no cached ones. An answer without usage has none that
-    can be believed. Raises nothing: the governor checks the counts.
-    """
-    usage = answer.get("usage", {})
-    long = sum(detail.get("inputTokens", 0) for detail in usage.get("cacheDetails", []) if detail.get("ttl") == "1h")
-    written = usage.get("cacheWriteInputTokens", 0)
-    counts = {
-        "input_tokens": usage.get("inputTokens", -1),
-        "output_tokens": usage.get("outputTokens", -1),
-        "cache_read_tokens": usage.get("cacheReadInputTokens", 0),
-        "cache_write_tokens": written - long,
-        "cache_write_1h_tokens": long,
-    }
-    required = ("input_tokens", "output_tokens")
-    return {meter: units for meter, units in counts.items() if units or meter in required}
 
 
 def text_of(answer: Mapping[str, Any]) -> str:

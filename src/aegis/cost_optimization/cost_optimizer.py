@@ -16,7 +16,7 @@ from aegis.core.money import USD
 from aegis.core.ports import Clock
 from aegis.core.prices import PriceBook
 from aegis.cost_optimization import storage
-from aegis.cost_optimization.athena import SCAN_MAX, Athena, Query
+from aegis.cost_optimization.athena import Athena, Query
 from aegis.cost_optimization.athena_sql import bind
 from aegis.cost_optimization.bedrock import Question, converse
 from aegis.cost_optimization.cache_manager import CacheManager, key_of
@@ -36,6 +36,7 @@ from aegis.cost_optimization.models import (
 )
 from aegis.cost_optimization.throttling_manager import ASKED_FOR, BY_ITSELF, ThrottlingManager
 from aegis.cost_optimization.usage_tracker import UsageTracker
+from aegis.library.athena_bill import SCAN_MAX
 
 T = TypeVar("T")
 

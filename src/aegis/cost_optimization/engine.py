@@ -10,10 +10,10 @@ import atexit
 import os
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
 from threading import Lock
-from typing import Any, TypeVar, TypeVarTuple, Unpack
+from typing import Any, TypeVar, TypeVarTuple
 
 from aegis.app.system import SystemClock, random_ids
 from aegis.config.home import make_state_folder, state_folder
@@ -83,7 +83,7 @@ class Engine:
             if self._opened is None:
                 folder = self._folder()
                 self._opened = self._stack.enter_context(self._open(folder))
-                atexit.register(self.close)
+                atexit.register(self._at_exit)
             return self._opened
 
     def configure(self, throttling: ThrottlingConfig) -> None:
@@ -100,7 +100,12 @@ class Engine:
         with self._lock:
             self._opened = None
             self._stack.close()
-        atexit.unregister(self.close)
+        atexit.unregister(self._at_exit)
+
+    def _at_exit(self) -> None:
+        # The interpreter starts no threads any more, so the store cannot say goodbye; by then everything is reported.
+        with suppress(RuntimeError):
+            self.close()
 
     def call(
         self,
@@ -124,11 +129,11 @@ class Engine:
             wait_ms=wait_ms,
         )
 
-    def ask(self, work: Callable[[Unpack[Args]], Awaitable[T]], *args: *Args) -> T:
+    def ask(self, work: Callable[[*Args], Awaitable[T]], *args: *Args) -> T:
         """Run on the governor's loop and wait."""
         return self.governor.run(work, *args)
 
-    async def ask_async(self, work: Callable[[Unpack[Args]], Awaitable[T]], *args: *Args) -> T:
+    async def ask_async(self, work: Callable[[*Args], Awaitable[T]], *args: *Args) -> T:
         """Run on the governor's loop, from a loop of the caller's."""
         return await self.governor.run_async(work, *args)
 
@@ -193,12 +198,3 @@ def with_prices(book: PriceBook) -> PriceBook:
 def dollars(nanos: int) -> float:
     """An amount for screens and metrics; the exact one is in the ledger."""
     return nanos / USD
-
-
-@contextmanager
-def closing(engine: Engine) -> Iterator[Engine]:
-    """The engine, closed at the end of the block."""
-    try:
-        yield engine
-    finally:
-        engine.close()

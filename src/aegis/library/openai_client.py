@@ -1,0 +1,140 @@
+"""OpenAI's client: what bounds a request of each kind, and where its usage stands.
+
+OpenAI's prompt counts include cached tokens; ours do not, so they are taken out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aegis.core.calls import Usage
+from aegis.library.bounds import FRAMING_TOKENS, request_tokens
+from aegis.library.operations import Bounded, Operation, Vendor, cap, count_of, field_of, given, refuse
+
+_CHAT_SENT = ("messages", "tools", "tool_choice", "functions", "response_format", "prediction")
+_RESPONSE_SENT = ("input", "instructions", "tools", "tool_choice", "text", "reasoning")
+_OWN_TOOLS = ("function", "custom")
+_TIERS = (None, "auto", "default", "flex")
+"""Tiers that cost the list price or less; `priority` costs a multiple."""
+_CHOICES_MAX = 128
+
+
+def bound_chat(request: Mapping[str, Any], most: int | None) -> Bounded:
+    """Bytes as tokens, the cap times the number of choices as output; a stream is asked for its usage."""
+    _check(request, ("audio", "web_search_options"))
+    if "audio" in (given(request, "modalities") or ()):
+        raise refuse("openai", "spoken output", "is counted by another meter")
+    limit = given(request, "max_completion_tokens") or given(request, "max_tokens")
+    output = cap(limit, most)
+    name = "max_tokens" if given(request, "max_tokens") and not given(request, "max_completion_tokens") else ""
+    changed = {**request, name or "max_completion_tokens": output}
+    added = False
+    if given(request, "stream"):
+        options = given(request, "stream_options") or {}
+        added = not options.get("include_usage")
+        changed["stream_options"] = {**options, "include_usage": True}
+    choices = given(request, "n") or 1
+    if not (isinstance(choices, int) and 1 <= choices <= _CHOICES_MAX):
+        raise refuse("openai", f"n={choices!r}", "is no number of choices")
+    worst = {"input_tokens": _tokens(request, _CHAT_SENT), "output_tokens": output * choices}
+    return Bounded(request=changed, model=str(request.get("model", "")), worst=worst, added=added)
+
+
+def bound_response(request: Mapping[str, Any], most: int | None) -> Bounded:
+    """Bytes as tokens, the cap as output. What the service adds from elsewhere is refused."""
+    _check(request, ("previous_response_id", "conversation", "background", "prompt"))
+    output = cap(given(request, "max_output_tokens"), most)
+    worst = {"input_tokens": _tokens(request, _RESPONSE_SENT), "output_tokens": output}
+    return Bounded(request={**request, "max_output_tokens": output}, model=str(request.get("model", "")), worst=worst)
+
+
+def bound_embeddings(request: Mapping[str, Any], _most: int | None) -> Bounded:
+    """Bytes as tokens; there is no output."""
+    worst = {"input_tokens": request_tokens(given(request, "input"))}
+    return Bounded(request=request, model=str(request.get("model", "")), worst=worst)
+
+
+def _check(request: Mapping[str, Any], unbounded: tuple[str, ...]) -> None:
+    for name in unbounded:
+        if given(request, name):
+            raise refuse("openai", name, "brings in what this request does not hold")
+    if (tier := given(request, "service_tier")) not in _TIERS:
+        raise refuse("openai", f"service_tier={tier!r}", "has a price of its own")
+    for tool in given(request, "tools") or ():
+        if (kind := field_of(tool, "type")) not in _OWN_TOOLS:
+            raise refuse("openai", f"the tool {kind}", "brings in input from elsewhere")
+
+
+def _tokens(request: Mapping[str, Any], names: tuple[str, ...]) -> int:
+    return request_tokens({name: given(request, name) for name in names if given(request, name)}) + FRAMING_TOKENS
+
+
+def usage(answer: Any) -> Usage | None:
+    """The usage of a chat completion, a response or an embedding."""
+    told = field_of(answer, "usage")
+    if told is None:
+        return None
+    prompt = field_of(told, "prompt_tokens")
+    read = field_of(told, "input_tokens") if prompt is None else prompt
+    details = field_of(told, "prompt_tokens_details") or field_of(told, "input_tokens_details")
+    cached = count_of(details, "cached_tokens")
+    output = count_of(told, "completion_tokens") or count_of(told, "output_tokens")
+    if not (isinstance(read, int) and isinstance(cached, int)):
+        return None
+    counts = {"cache_read_tokens": cached, "output_tokens": output}
+    return {"input_tokens": read - cached, **{meter: units for meter, units in counts.items() if units}}
+
+
+class ChatFold:
+    """The last piece of a chat stream holds the usage and no choices; it is kept from a caller who did not ask."""
+
+    def __init__(self, bounded: Bounded) -> None:
+        self._hide, self._usage = bounded.added, None  # type: tuple[bool, Usage | None]
+
+    def see(self, piece: Any) -> bool:
+        found = usage(piece)
+        if found is not None:
+            self._usage = found
+        return not (self._hide and found is not None and not field_of(piece, "choices"))
+
+    def usage(self) -> Usage | None:
+        return self._usage
+
+
+class ResponseFold:
+    """The last event of a response holds the whole response."""
+
+    def __init__(self, _: Bounded) -> None:
+        self._usage: Usage | None = None
+
+    def see(self, piece: Any) -> bool:
+        if field_of(piece, "type") in ("response.completed", "response.incomplete", "response.failed"):
+            self._usage = usage(field_of(piece, "response"))
+        return True
+
+    def usage(self) -> Usage | None:
+        return self._usage
+
+
+def _streams(request: Mapping[str, Any]) -> bool:
+    return given(request, "stream") is True
+
+
+_CHAT = Operation(name="chat.completions", bound=bound_chat, usage=usage, fold=ChatFold, streams=_streams)
+
+VENDOR = Vendor(
+    service="openai",
+    operations={
+        "chat.completions.create": _CHAT,
+        "chat.completions.parse": _CHAT,
+        "responses.create": Operation(
+            name="responses", bound=bound_response, usage=usage, fold=ResponseFold, streams=_streams
+        ),
+        "embeddings.create": Operation(name="embeddings", bound=bound_embeddings, usage=usage),
+    },
+    free=frozenset(
+        {"models.list", "models.retrieve", "moderations.create", "responses.retrieve", "responses.input_tokens.count"}
+    ),
+)
+"""Everything else that the client can call is refused: images, audio, batches and assistants are not bounded here."""
