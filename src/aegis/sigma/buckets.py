@@ -1,10 +1,13 @@
-"""The rules for one kind of event, compiled for it: what is already known of such events is folded away, the fields
-that remain get one matcher each, and only rules whose witness shows up are evaluated.
+"""The rules for one kind of event, compiled for it.
+
+What is already known of such events is folded away; each field that remains gets one matcher; only rules whose witness
+shows up are evaluated, and of those only what is still open is asked of the event itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import repeat
 from operator import getitem
 from typing import Any
@@ -12,50 +15,39 @@ from typing import Any
 from aegis.sigma.atoms import Atom
 from aegis.sigma.fields import Fields, Reading, reader
 from aegis.sigma.keywords import KeywordMatcher
+from aegis.sigma.late import Ask, Asker
 from aegis.sigma.matchers import FieldMatcher
 from aegis.sigma.memos import RESULT_BYTES, Caches, FieldMemo, Purse, Signature, Signatures
-from aegis.sigma.nodes import FALSE, Node, atoms_in
+from aegis.sigma.nodes import FALSE, TRUE, Node, at_most, atoms_in, with_known
 from aegis.sigma.values import CONTAINERS, MISSING
 from aegis.sigma.witnesses import Test, test_of, witness
+
+Answer = tuple[tuple[int, ...], tuple[tuple[int, Ask], ...]]
+"""The rules that hold, and those that hold if the event says yes."""
 
 
 class Bucket:
     """The compiled rules of one kind of event. `match` answers with the positions of the rules that hold."""
 
-    __slots__ = (
-        "_always",
-        "_atoms",
-        "_caches",
-        "_fields",
-        "_keywords",
-        "_memos",
-        "_names",
-        "_purse",
-        "_readers",
-        "_results",
-        "_signatures",
-        "_tests",
-        "_trees",
-        "_witnesses",
-    )
-
     def __init__(
         self,
         trees: Mapping[int, Node],
         atoms: Sequence[Atom],
+        late: Mapping[int, Node],
         weights: Mapping[int, int],
         reading: Reading,
         caches: Caches | None,
         purse: Purse,
     ) -> None:
-        self._trees = {position: tree for position, tree in trees.items() if tree != FALSE}
+        self._exact = {position: tree for position, tree in trees.items() if tree != FALSE}
+        self._trees = {position: at_most(tree, late) for position, tree in self._exact.items()}
         self._tests: dict[int, Test] = {}
+        self._asker = Asker(atoms, late.keys(), reading)
         self._caches = caches
         self._purse = purse
-        self._read_witnesses(weights)
-        used = sorted({atom for tree in self._trees.values() for atom in atoms_in(tree)})
+        self._witnesses, self._always = _witnesses(self._trees, weights)
         by_field: dict[str | None, list[tuple[int, Atom]]] = {}
-        for number in used:
+        for number in sorted({atom for tree in self._trees.values() for atom in atoms_in(tree)}):
             by_field.setdefault(atoms[number].field, []).append((number, atoms[number]))
         keywords = by_field.pop(None, None)
         self._keywords = KeywordMatcher(keywords) if keywords else None
@@ -66,45 +58,17 @@ class Bucket:
         bounds = caches or Caches()
         self._signatures = Signatures(self._witnesses, bounds.signatures)
         self._memos = [FieldMemo(matcher, self._signatures, bounds, purse) for matcher in self._fields]
-        self._results: dict[tuple[Signature, ...], tuple[int, ...]] = {}
-
-    def _read_witnesses(self, weights: Mapping[int, int]) -> None:
-        lists: dict[int, list[int]] = {}
-        always = []
-        for position, tree in self._trees.items():
-            found = witness(tree, weights)
-            if found is None:
-                always.append(position)
-            for atom in found or ():
-                lists.setdefault(atom, []).append(position)
-        self._witnesses = {atom: tuple(positions) for atom, positions in lists.items()}
-        self._always = frozenset(always)
-
-    def __len__(self) -> int:
-        return len(self._trees)
+        self._results: dict[tuple[Signature, ...], Answer] = {}
 
     def match(self, view: Fields) -> tuple[int, ...]:
         """The rules that hold for an event, by position, in order."""
         if not self._trees:
             return ()
-        if self._caches is None:
-            return self._match_afresh(view)
-        try:
-            key = tuple(map(getitem, self._memos, self._values(view)))
-        except TypeError:  # a list or a mapping among the values
-            key = self._key_of_any(view)
-        if self._keywords is not None:
-            key = (*key, self._signatures.of(self._keywords.scan(view)))
-        found = self._results.get(key)
-        if found is None:
-            found = self._evaluate(
-                frozenset().union(self._always, *(one.rules for one in key)), [one.atoms for one in key]
-            )
-            if len(self._results) >= self._caches.results:
-                self._results.clear()
-            self._purse.spend(RESULT_BYTES)
-            self._results[key] = found
-        return found
+        sure, open_ = self._answer_afresh(view) if self._caches is None else self._answer(view, self._caches)
+        if open_:
+            asked = [position for position, ask in open_ if ask(view)]
+            return tuple(sorted((*sure, *asked))) if asked else sure
+        return sure
 
     def forget(self) -> None:
         """Empties every memo."""
@@ -113,7 +77,24 @@ class Bucket:
         self._results.clear()
         self._signatures.clear()
 
-    def _values(self, view: Fields) -> Any:
+    def _answer(self, view: Fields, caches: Caches) -> Answer:
+        try:
+            key = tuple(map(getitem, self._memos, self._values(view)))
+        except TypeError:  # a list or a mapping among the values
+            key = self._key_of_any(view)
+        if self._keywords is not None:
+            key = (*key, self._signatures.of(self._keywords.scan(view)))
+        found = self._results.get(key)
+        if found is None:
+            candidates = self._always.union(*[one.rules for one in key])
+            found = self._evaluate(candidates, [one.atoms for one in key])
+            if len(self._results) >= caches.results:
+                self._results.clear()
+            self._purse.spend(RESULT_BYTES)
+            self._results[key] = found
+        return found
+
+    def _values(self, view: Fields) -> Iterable[Any]:
         if self._readers is None:
             return map(view.get, self._names, repeat(MISSING))
         return [read(view) if read else view.get(name, MISSING) for name, read in self._readers]
@@ -124,31 +105,57 @@ class Bucket:
             for memo, value in zip(self._memos, self._values(view), strict=True)
         )
 
-    def _match_afresh(self, view: Fields) -> tuple[int, ...]:
+    def _answer_afresh(self, view: Fields) -> Answer:
         sets = [
             matcher.scan(value) if type(value) is str and value.isascii() else matcher.scan_value(value)
             for matcher, value in zip(self._fields, self._values(view), strict=True)
         ]
         if self._keywords is not None:
             sets.append(self._keywords.scan(view))
-        candidates = set(self._always)
-        for atoms in sets:
-            for atom in atoms:
-                if atom in self._witnesses:
-                    candidates.update(self._witnesses[atom])
-        return self._evaluate(candidates, sets)
+        witnesses = self._witnesses
+        called = [witnesses[atom] for atoms in sets for atom in atoms if atom in witnesses]
+        return self._evaluate(self._always.union(*called), sets)
 
-    def _evaluate(self, candidates: frozenset[int] | set[int], sets: Sequence[frozenset[int]]) -> tuple[int, ...]:
+    def _evaluate(self, candidates: AbstractSet[int], sets: Sequence[frozenset[int]]) -> Answer:
         if not candidates:
-            return ()
+            return (), ()
         true: set[int] = set().union(*sets)
         tests = self._tests
-        out = []
+        sure: list[int] = []
+        open_: list[tuple[int, Ask]] = []
         for position in candidates:
             test = tests.get(position)
             if test is None:
                 test = tests[position] = test_of(self._trees[position])
             if test(true):
-                out.append(position)
-        out.sort()
-        return tuple(out)
+                rest = self._rest(position, true)
+                if rest is TRUE:
+                    sure.append(position)
+                elif rest != FALSE:
+                    open_.append((position, self._asker.ask(rest)))
+        sure.sort()
+        return tuple(sure), tuple(open_)
+
+    def _rest(self, position: int, true: AbstractSet[int]) -> Node:
+        """What is still open of a rule that may hold."""
+        exact = self._exact[position]
+        if exact is self._trees[position]:
+            return TRUE
+        late = self._asker.late
+        known = {atom: atom in true for atom in atoms_in(exact) if atom not in late}
+        return with_known(exact, known)
+
+
+def _witnesses(
+    trees: Mapping[int, Node], weights: Mapping[int, int]
+) -> tuple[dict[int, tuple[int, ...]], frozenset[int]]:
+    """The rules that each atom is a witness for, and the rules without any."""
+    lists: dict[int, list[int]] = {}
+    always = []
+    for position, tree in trees.items():
+        found = witness(tree, weights)
+        if found is None:
+            always.append(position)
+        for atom in found or ():
+            lists.setdefault(atom, []).append(position)
+    return {atom: tuple(positions) for atom, positions in lists.items()}, frozenset(always)

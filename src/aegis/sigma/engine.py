@@ -19,9 +19,10 @@ from aegis.sigma.compiling import compile_rule
 from aegis.sigma.evidence import evidence_of
 from aegis.sigma.fields import Fields, Reading, flat_view, without_spaces
 from aegis.sigma.items import Placeholders
+from aegis.sigma.late import late_atoms
 from aegis.sigma.memos import Caches, Purse
 from aegis.sigma.naive import holds
-from aegis.sigma.nodes import Constant, Node, atoms_in, refs_in
+from aegis.sigma.nodes import Constant, Node, at_most, atoms_in, refs_in
 from aegis.sigma.routing import Router
 from aegis.sigma.rules import Filter, Match, Problem, Rule
 from aegis.sigma.witnesses import weight
@@ -29,13 +30,12 @@ from aegis.sigma.witnesses import weight
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A compiled rule: its tree, the fields that its atoms touch, and whether it compares fields with each other."""
+    """A compiled rule: its tree, the fields that its atoms touch, and its keywords."""
 
     rule: Rule
     tree: Node
     names: tuple[str, ...]
     keywords: tuple[Atom, ...]
-    refers: bool
 
 
 class Engine:
@@ -68,7 +68,8 @@ class Engine:
             except BadInput as error:
                 problems.append(_problem(rule, str(error)))
         self.problems = tuple(problems)
-        popularity = Counter(atom for one in self._prepared for atom in set(atoms_in(one.tree)))
+        self._late = late_atoms(self._table)
+        popularity = Counter(atom for one in self._prepared for atom in set(atoms_in(at_most(one.tree, self._late))))
         self._weights = {atom: weight(self._table.atoms[atom], count) for atom, count in popularity.items()}
         self._purse = Purse((caches or Caches()).bytes, self._forget)
         self._router = Router(
@@ -86,10 +87,10 @@ class Engine:
         refs = list(refs_in(tree))
         names = dict.fromkeys(atom.field for atom in atoms if atom.field is not None)
         names |= dict.fromkeys(name for ref in refs for name in (ref.field, ref.other))
-        return Prepared(rule, tree, tuple(names), tuple(atom for atom in atoms if atom.field is None), bool(refs))
+        return Prepared(rule, tree, tuple(names), tuple(atom for atom in atoms if atom.field is None))
 
     def _make(self, trees: Mapping[int, Node], reading: Reading) -> Bucket:
-        return Bucket(trees, self._table.atoms, self._weights, reading, self._caches, self._purse)
+        return Bucket(trees, self._table.atoms, self._late, self._weights, reading, self._caches, self._purse)
 
     def _forget(self) -> None:
         for bucket in self._router.buckets():
@@ -123,8 +124,7 @@ class Engine:
     def _matches(self, positions: tuple[int, ...], view: Fields, reading: Reading) -> Iterable[Match]:
         for position in positions:
             one = self._prepared[position]
-            if not one.refers or holds(one.tree, self._table.atoms, view, reading):
-                yield Match(one.rule, evidence_of(view, one.names, one.keywords, reading))
+            yield Match(one.rule, evidence_of(view, one.names, one.keywords, reading))
 
 
 def _problem(rule: Rule, reason: str) -> Problem:

@@ -1,5 +1,5 @@
-"""Thousands of texts asked of one value at once: equal, starts, ends, contains; and wildcards and regexes gated by the
-literal text that they need.
+"""Thousands of texts asked of one value at once: equal, starts, ends, contains, and wildcards where the literal text
+that they need stands.
 """
 
 from __future__ import annotations
@@ -93,11 +93,11 @@ class AnyContained:
 
 
 class Literals:
-    """All string atoms of one field (all folded, or all cased), and whatever else a literal can gate."""
+    """All string atoms of one field: all folded, or all cased. Wildcards wait for the longest text they need."""
 
     __slots__ = ("_always", "_contained", "_direct", "_ends", "_equal", "_gated", "_starts")
 
-    def __init__(self, atoms: Iterable[tuple[int, Atom]], gates: Mapping[str, list[int]]) -> None:
+    def __init__(self, atoms: Iterable[tuple[int, Atom]]) -> None:
         by_kind: dict[Kind, dict[str, int]] = {kind: {} for kind in Kind}
         wild: dict[str, list[tuple[int, Check]]] = {}
         self._always: list[tuple[int, Check]] = []
@@ -114,14 +114,13 @@ class Literals:
         self._starts = Prefixes(starts) if starts else None
         self._ends = Prefixes({text[::-1]: number for text, number in ends.items()}) if ends else None
         contains = by_kind[Kind.CONTAINS]
-        needles = list(dict.fromkeys((*contains, *wild, *gates)))
+        needles = list(dict.fromkeys((*contains, *wild)))
         self._contained = Contained(needles) if needles else None
         self._direct = [(contains[text],) if text in contains else () for text in needles]
-        self._direct = [(*direct, *gates.get(text, ())) for direct, text in zip(self._direct, needles, strict=True)]
         self._gated = {index: wild[text] for index, text in enumerate(needles) if text in wild}
 
     def scan(self, text: str, hits: set[int]) -> None:
-        """Adds the atoms that hold for a text, and the numbers of the gates that open."""
+        """Adds the atoms that hold for a text."""
         equal = self._equal.get(text)
         if equal is not None:
             hits.add(equal)

@@ -22,7 +22,6 @@ class FieldMatcher:
         "_blank",
         "_cased",
         "_folded",
-        "_gates",
         "_networks",
         "_numbers",
         "_present",
@@ -39,23 +38,15 @@ class FieldMatcher:
         self.null = of(Kind.NULL) | of(Kind.EXISTS)
         self._present = of(Kind.ANY) | of(Kind.EXISTS)
         self._blank = self.missing if empty_is_null else frozenset()
-        regexes = {
-            number: compile_regex(str(atom.operand[0]), str(atom.operand[1]))
+        self._regexes = [
+            (number, compile_regex(str(atom.operand[0]), str(atom.operand[1])))
             for number, atom in atoms
             if atom.kind is Kind.RE
-        }
-        gates: dict[str, list[int]] = {}
-        for number, regex in regexes.items():
-            for text in regex.required.gates:
-                gates.setdefault(text, []).append(_gate(number))
-        self._regexes = [
-            (number, bool(one.required.gates), one.required, one.search) for number, one in regexes.items()
         ]
-        self._gates = frozenset(gate for numbers in gates.values() for gate in numbers)
         folded = [pair for pair in atoms if pair[1].kind in _STRINGS and not pair[1].cased]
         cased = [pair for pair in atoms if pair[1].kind in _STRINGS and pair[1].cased]
-        self._folded = Literals(folded, gates) if folded or gates else None
-        self._cased = Literals(cased, {}) if cased else None
+        self._folded = Literals(folded) if folded else None
+        self._cased = Literals(cased) if cased else None
         self._networks = [(number, *_mask(str(atom.operand))) for number, atom in atoms if atom.kind is Kind.CIDR]
         self._numbers = [
             (number, str(atom.operand[0]), str(atom.operand[1]), Decimal(atom.operand[2]))
@@ -72,8 +63,9 @@ class FieldMatcher:
             self._folded.scan(fold(text), hits)
         if self._cased is not None:
             self._cased.scan(text, hits)
-        if self._regexes:
-            self._scan_regexes(text, hits)
+        for number, regex in self._regexes:
+            if regex.found_in(text):
+                hits.add(number)
         if self._networks:
             hits.update(self._inside(text))
         for number, part, compare, wanted in self._numbers:
@@ -92,18 +84,6 @@ class FieldMatcher:
             hits |= self.null if one is None else self.scan(text_of(one))
         return self.null if empty else frozenset(hits)
 
-    def _scan_regexes(self, text: str, hits: set[int]) -> None:
-        """Asks the regexes that may hold. What one requires is sure for ASCII only."""
-        folded = fold(text) if text.isascii() else None
-        raw = b""
-        for number, gated, required, search in self._regexes:
-            if folded is not None and ((gated and _gate(number) not in hits) or not required.met_by(folded)):
-                continue
-            raw = raw or text.encode()
-            if search(text, raw):
-                hits.add(number)
-        hits.difference_update(self._gates)
-
     def _inside(self, text: str) -> Iterable[int]:
         try:
             address = ip_address(text.strip())
@@ -116,11 +96,6 @@ class FieldMatcher:
                 yield from (
                     number for number, of, start, shift in self._networks if of == version and bits >> shift == start
                 )
-
-
-def _gate(number: int) -> int:
-    """A number for the gate of a regex that no atom has."""
-    return -1 - number
 
 
 def _mask(network: str) -> tuple[int, int, int]:

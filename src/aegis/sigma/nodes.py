@@ -130,16 +130,18 @@ def with_known(node: Node, known: Mapping[int, bool]) -> Node:
     return (all_of if isinstance(node, AllOf) else any_of)([*constants, *rest, *parts])
 
 
-def at_most(node: Node, *, positive: bool = True) -> Node:
-    """A tree without field references that holds whenever this one does (its upper approximation)."""
+def at_most(node: Node, late: Mapping[int, Node], *, positive: bool = True) -> Node:
+    """A tree without field references and `late` atoms that holds whenever this one does: its upper approximation.
+    `late` gives for each atom that is asked late a tree that holds whenever the atom does.
+    """
     if isinstance(node, FieldRef):
         return TRUE if positive else FALSE
     if isinstance(node, Not):
-        return negate(at_most(node.part, positive=not positive))
-    if isinstance(node, AllOf | AnyOf) and node.parts:
+        return negate(at_most(node.part, late, positive=not positive))
+    if isinstance(node, AllOf | AnyOf) and (node.parts or not late.keys().isdisjoint(node.atoms)):
         join = all_of if isinstance(node, AllOf) else any_of
-        rest = [leaf(atom) for atom in node.atoms]
-        return join([*rest, *(at_most(part, positive=positive) for part in node.parts)])
+        atoms = [(late[atom] if positive else FALSE) if atom in late else leaf(atom) for atom in node.atoms]
+        return join([*atoms, *(at_most(part, late, positive=positive) for part in node.parts)])
     return node
 
 

@@ -31,6 +31,10 @@ class Regex:
     search: Search
     required: Required
 
+    def found_in(self, text: str) -> bool:
+        """Whether the pattern is found in a text."""
+        return self.required.met_by(text) and self.search(text, text.encode())
+
 
 def compile_regex(pattern: str, flags: str) -> Regex:
     """A pattern with any of the flags `i`, `m`, `s`. Raises `BadInput` saying why it cannot be used."""

@@ -1,7 +1,7 @@
 """What a text must hold for a regular expression to be found in it: literal texts and a length, read off the pattern.
 
-Everything here errs on the side of asking the expression itself. In folded ASCII text, what is claimed is sure; outside
-ASCII, case-insensitive matching knows equalities that folding does not, and nothing is claimed.
+Everything here errs on the side of asking the expression itself. Literals are ASCII and looked for in folded text: every
+character that equals an ASCII letter for a regex that ignores case folds to that letter.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+from aegis.sigma.values import fold
 
 LITERAL_CHARS_MIN = 3
 """A shorter literal stands in too many values to be worth a place in the search for thousands of texts."""
@@ -30,9 +32,14 @@ class Required:
     also: tuple[str, ...] = ()
     width: int = 0
 
-    def met_by(self, folded: str) -> bool:
-        """Whether the length and the short literals leave it possible."""
-        return len(folded) >= self.width and all(text in folded for text in self.also)
+    def met_by(self, text: str) -> bool:
+        """Whether length and literals leave it possible."""
+        if len(text) < self.width:
+            return False
+        if not self.also:
+            return True
+        folded = fold(text)
+        return all(literal in folded for literal in self.also)
 
 
 def required_by(pattern: str) -> Required:

@@ -17,7 +17,7 @@ from aegis.sigma.buckets import Bucket
 from aegis.sigma.fields import Fields, Reading
 from aegis.sigma.memos import Caches
 from aegis.sigma.naive import text_fits
-from aegis.sigma.nodes import Node, at_most, atoms_in, with_known
+from aegis.sigma.nodes import Node, atoms_in, with_known
 from aegis.sigma.sources import Facets, facets_of
 from aegis.sigma.values import CONTAINERS, MISSING, fold, text_of
 
@@ -56,7 +56,7 @@ class Router:
         self._make = make
         self._caches = caches
         self._groups: dict[LogSource, list[int]] = {}
-        self._trees = [at_most(tree) for _, tree in rules]
+        self._trees = [tree for _, tree in rules]
         for position, (source, _) in enumerate(rules):
             self._groups.setdefault(source, []).append(position)
         self._realms: dict[tuple[Any, ...], _Realm] = {}

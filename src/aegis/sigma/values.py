@@ -74,9 +74,11 @@ def _compact(value: dict[Any, Any]) -> str:
 
 
 def fold(text: str) -> str:
-    """The text without case. `str.lower` looks at neighbours only for the final sigma: that one is undone."""
+    """The text without case. `str.lower` looks at neighbours only for the final sigma: that one is undone. The long s
+    is an s to every regex that ignores case, so it is one here.
+    """
     folded = text.lower()
-    return folded if folded.isascii() else folded.replace("ς", "σ")
+    return folded if folded.isascii() else folded.replace("ς", "σ").replace("ſ", "s")
 
 
 def elements(value: Any) -> Iterator[Any]:
