@@ -12,15 +12,10 @@ from aegis.config import scalars
 from aegis.config.problems import unknown
 from aegis.config.sections.kinds import AMOUNT_PATTERN, SIZE_PATTERN, Duration, Percent, Section, Words, written
 from aegis.core.budgets import LEVELS, MONEY
+from aegis.governor.actions import NAMES
 
 SCOPES = ("team", "key", "provider", "model", "service", "purpose", "source", "severity", "operation")
 """What a budget can be about; `all` is a scope without conditions."""
-
-ACTIONS = (
-    "log", "email", "sms", "phone", "slack", "teams", "discord", "pagerduty", "jira", "datadog", "splunk", "sentry",
-    "reduce_limits", "throttle", "shutdown", "disable_keys", "alert_all",
-)  # fmt: skip
-"""What can be done at a level: tell somebody, slow down, stop."""
 
 WINDOWS = ("daily", "weekly", "monthly", "rolling")
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -206,16 +201,18 @@ def _with_unit(levels: dict[str, Any], unit: str) -> dict[str, Any]:
 
 
 class ActionsSection(Section):
-    """What is done once when a budget crosses a level."""
+    """What is done once when a budget crosses a level. By default it is told and nothing else: the emergency amount
+    refuses by itself what would go over it, and lets calls in again when the next window opens.
+    """
 
     warning: Words = Field(default_factory=lambda: ["log"])
-    critical: Words = Field(default_factory=lambda: ["log", "reduce_limits"])
-    emergency: Words = Field(default_factory=lambda: ["log", "shutdown", "alert_all"])
+    critical: Words = Field(default_factory=lambda: ["log"])
+    emergency: Words = Field(default_factory=lambda: ["log"])
 
     @field_validator("warning", "critical", "emergency")
     @classmethod
     def _actions_are_known(cls, value: list[str]) -> list[str]:
         for word in value:
-            if word not in ACTIONS:
-                raise ValueError(f"has {word}, which {unknown(word, ACTIONS, what='action')}")
+            if word not in NAMES:
+                raise ValueError(f"has {word}, which {unknown(word, NAMES, what='action')}")
         return value
