@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeAlias
 
 import anyio
@@ -112,10 +112,13 @@ class Loops:
     async def _kept(self, loop: _Loop) -> None:
         assert loop.work is not None
         while not self._stopping.is_set():
+            began = self._clock.now()
             with anyio.CancelScope() as loop.pause:
                 try:
                     await loop.work()
                 except Exception as error:  # noqa: BLE001 - the supervisor, as above
+                    if self._clock.now() - began > timedelta(milliseconds=BACKOFF_MAX_MS):
+                        loop.health.failures = 0  # it went well for long: the next failure is a first one
                     self._failed(loop, error)
                 else:
                     return

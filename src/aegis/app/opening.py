@@ -7,17 +7,20 @@ import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, fields, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
+from aegis.app.actions import BudgetActions, spend_routes
 from aegis.app.hub import Hub
-from aegis.app.running import App
+from aegis.app.overrides import Overrides
+from aegis.app.running import LONG_AGO, App
 from aegis.app.services import Parts, Resolve, build_parts, policies, private_hosts, quotas, used_names
 from aegis.app.system import SystemClock, random_ids
 from aegis.config.settings import Config
 from aegis.core.incidents import Incident, Severity
 from aegis.core.notifications import Change, Delivery
 from aegis.core.ports import Clock, Http, NewId
+from aegis.core.prices import PriceBook
 from aegis.core.telemetry import Observer
 from aegis.governor.governor import Governor
 from aegis.governor.pricing import load_prices
@@ -44,9 +47,10 @@ from aegis.transport.http import OutboundHttp
 
 PSEUDONYM_KEY = "pseudonym_key"
 """The setting that keeps the installation's pseudonym key: stand-ins stay the same from prompt to prompt."""
-WARMED_BY = timedelta(hours=24)
-"""How far back worked events are fed to correlations at a start: no rule of ours looks further."""
 WARMED_EVENTS_MAX = 20_000
+"""Worked events that are fed to correlations at a start, the newest by their own time: a file that is imported may be
+old, and a kill in its middle must not forget what was counted.
+"""
 
 
 def _same(http: Http) -> Http:
@@ -88,8 +92,6 @@ async def open_app(
     machine = machine or Machine()
     hub = Hub(*observers)
     async with AsyncExitStack() as opened:
-        database = await Database.open(config.store.path(home))
-        opened.push_async_callback(database.close)
         outbound = OutboundHttp(clock=machine.clock, observer=hub, allow_private=private_hosts(config, resolve))
         opened.push_async_callback(outbound.close)
         parts = build_parts(
@@ -100,19 +102,33 @@ async def open_app(
             new_id=machine.ids(),
             resolve=resolve,
         )
-        governor = await opened.enter_async_context(_governor(config, home, database, machine, hub))
-        app = await _wired(config, home, machine, hub, database, parts, governor, link_base)
+        detector = _detector(config)
+        prices = load_prices(home, config.prices)
+        # Only now, when nothing in the configuration can be wrong any more, is a store made or migrated.
+        database = await Database.open(config.store.path(home))
+        opened.push_async_callback(database.close)
+        governor = await opened.enter_async_context(_governor(config, prices, database, machine, hub))
+        app = await _wired(config, home, machine, hub, database, parts, governor, detector, link_base)
         hub.add(app.notice)
+        hub.add(app.actions.notice)
         for batch in app.batches:
             hub.add(batch)
         await app.pipeline.resume()
+        for chore in app.chores:
+            await chore()
+        app.crossings += await app.actions.restore()
         yield app
 
 
-def _governor(config: Config, home: Path, database: Database, machine: Machine, hub: Hub) -> Governor:
+def _detector(config: Config) -> Detector:
+    rules = config.detection
+    return Detector(load_pack(rules.rules, shipped=rules.shipped, off=rules.off))
+
+
+def _governor(config: Config, prices: PriceBook, database: Database, machine: Machine, hub: Hub) -> Governor:
     return Governor(
         budgets=(*config.budgets, *quotas(config)),
-        prices=load_prices(home, config.prices),
+        prices=prices,
         ledger=SqliteLedger(database, machine.clock),
         clock=machine.clock,
         services=policies(config),
@@ -129,26 +145,40 @@ async def _wired(
     database: Database,
     parts: Parts,
     governor: Governor,
+    detector: Detector,
     link_base: str,
 ) -> App:
     clock, new_id = machine.clock, machine.ids()
     incidents, outbox = SqliteIncidents(database), SqliteOutbox(database)
     events, lookups = SqliteEvents(database, clock), SqliteLookups(database)
     services = [notifier.name for notifier in parts.notifiers]
+    routes = (*config.routes, *spend_routes(config.actions, services))
 
     def plan(incident: Incident, change: Change, *, now: datetime) -> tuple[Delivery, ...]:
-        return deliveries(incident, change, services=services, now=now, routes=config.routes, link_base=link_base)
+        return deliveries(incident, change, services=services, now=now, routes=routes, link_base=link_base)
 
     grouping = Grouping(new_id=new_id, hubs=config.detection.stop_list)
-    rules = config.detection
-    detector = Detector(load_pack(rules.rules, shipped=rules.shipped, off=rules.off))
-    detector.warm(await events.worked_since(clock.now() - WARMED_BY, WARMED_EVENTS_MAX))
+    worked = await events.worked_since(LONG_AGO, WARMED_EVENTS_MAX)
+    detector.warm(worked)
     pipeline = Pipeline(
         detector=detector,
         record=Record(grouping=grouping, store=incidents, plan=plan, clock=clock, observe=hub),
         enrichment=Enrichment(parts.enrichers, governor=governor, clock=clock, new_id=new_id),
         analysis=await _analysing(config, machine, parts, governor, lookups),
         clock=clock,
+    )
+    budgets = (*config.budgets, *quotas(config))
+    overrides = Overrides(budgets, governor=governor, lookups=lookups)
+    actions = BudgetActions(
+        actions=config.actions,
+        budgets=budgets,
+        governor=governor,
+        pipeline=pipeline,
+        outbox=outbox,
+        lookups=lookups,
+        clock=clock,
+        channels=services,
+        models={name: tuple(service.models.values()) for name, service in config.services.items()},
     )
     pick = (machine.chance or random.Random()).randrange
     return App(
@@ -167,9 +197,12 @@ async def _wired(
         batches=tuple(MetricBatches(sink, observe=hub) for sink in parts.sinks),
         retention=Retention(database, _keep(config)),
         services_used=used_names(parts),
+        actions=actions,
+        chores=(overrides.turn,),
         store_under_way=lambda: database.under_way,
         problems=tuple(str(problem) for problem in detector.problems),
         forget=detector.expire,
+        newest=worked[-1].at if worked else LONG_AGO,
     )
 
 

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import traceback
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
 
+from aegis.app.actions import LEVEL_SEVERITY, BudgetActions
 from aegis.app.hub import Hub
 from aegis.config.settings import Config
 from aegis.core.errors import StoreError
-from aegis.core.incidents import Event, Severity
+from aegis.core.incidents import Event
 from aegis.core.incidents import Observable as Entity
+from aegis.core.keyshapes import mask_keys
 from aegis.core.money import Nanos, show_usd
-from aegis.core.ports import Clock, Events, Incidents, NewId, Outbox
-from aegis.core.telemetry import EventsTaken, Happened, LevelCrossed
+from aegis.core.ports import Clock, Events, Incidents, NewId, Outbox, Work
+from aegis.core.telemetry import EventsTaken, Happened, LevelCrossed, LoopFailed
 from aegis.incidents.delivery import Lanes
 from aegis.incidents.formats.records import Rejected
 from aegis.incidents.intake import chunks_of, events_from_body, read_events
 from aegis.incidents.metric_batches import MetricBatches
-from aegis.incidents.pipeline import Pipeline
+from aegis.incidents.pipeline import WORKERS, Pipeline
+from aegis.loops import Loops
 from aegis.stores.lookups import SetAside, SqliteLookups
 from aegis.stores.retention import Retention
 
@@ -39,10 +44,11 @@ TIDY_MS = 3_600_000
 """Retention counts in days; once an hour keeps each step small."""
 REST_MS = 20
 """How often it is looked whether everything is done: unnoticeable, and cheap."""
+MESSAGE_CHARS, TRACE_CHARS = 300, 4_000
+"""Of an error that nobody expected: a sentence for people, and its end for the log."""
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 TICK_MS = 250
 """A switch that was turned elsewhere is seen within a second, with three turns to spare."""
-LEVEL_SEVERITY = {"warning": Severity.MEDIUM, "critical": Severity.HIGH, "emergency": Severity.CRITICAL}
-"""A crossed level as an incident, as the severity table of the first specification has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,11 +92,15 @@ class App:
     batches: tuple[MetricBatches, ...]
     retention: Retention
     services_used: tuple[str, ...]
+    actions: BudgetActions
+    chores: tuple[Callable[[], Awaitable[None]], ...] = ()
     store_under_way: Callable[[], int] = lambda: 0
     problems: tuple[str, ...] = ()
     forget: Callable[[datetime], object] = lambda _now: None
     arrived: anyio.Event = field(default_factory=anyio.Event)
     crossings: list[LevelCrossed] = field(default_factory=list)
+    newest: datetime = LONG_AGO
+    """The time of the newest event that was worked."""
     turn: anyio.Lock = field(default_factory=anyio.Lock)
 
     # --- events in -------------------------------------------------------------------------------------------
@@ -104,9 +114,9 @@ class App:
     async def take_file(
         self, path: Path, *, at: str | None = None, progress: Callable[[int], None] = lambda _: None
     ) -> Taken:
-        """Store and work the events of one file (an absolute path: it is part of each event's id), in batches; `progress`
-        is told how many bytes were read. Taking the
-        same file again is harmless. Raises `BadInput` and `StoreError`.
+        """Store and work the events of one file (an absolute path: it is part of each event's id), in batches;
+        `progress` is told how many bytes were read. Taking the same file again is harmless. Raises `BadInput` and
+        `StoreError`.
         """
         totals = Taken(accepted=0, duplicates=0)
         chunks = _watched(chunks_of(path), progress)
@@ -147,15 +157,41 @@ class App:
         """Work every stored event that waits, then open incidents for budgets that crossed a level."""
         async with self.turn:
             while pending := await self.events.pending(PENDING_MAX):
-                await self.pipeline.handle(pending)
+                await self._handle(pending)
+                self.newest = max(self.newest, *(event.at for event in pending))
                 self.lanes.wake()
             await self._open_crossings()
+
+    async def _handle(self, events: Sequence[Event]) -> None:
+        """Work these events. One that cannot be worked is set aside and never stops those beside it."""
+        try:
+            await self.pipeline.handle(events)
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a supervisor: events are hostile, and intake must go on
+            if len(events) > 1:
+                half = len(events) // 2
+                await self._handle(events[:half])
+                await self._handle(events[half:])
+            else:
+                await self._set_aside(events[0], error)
+
+    async def _set_aside(self, event: Event, error: Exception) -> None:
+        reason = f"could not be worked ({type(error).__name__})"
+        text = str(event.fields.get("message") or dict(event.fields))
+        line = SetAside(file=event.source, line=0, code="not_worked", reason=reason, text=text, at=self.clock.now())
+        await self.lookups.set_aside([line])
+        await self.incidents.commit(Work(events_done=[event.id]))
+        self._failed("detection", error)
 
     async def _open_crossings(self) -> None:
         """Open an incident for each budget level that was crossed since the last time."""
         while self.crossings:
             crossed = self.crossings[0]
-            await self.pipeline.open_spend(
+            if self.actions.known(crossed):
+                del self.crossings[0]
+                continue
+            incident = await self.pipeline.open_spend(
                 title=f"Budget {crossed.budget} crossed {crossed.level} ({crossed.window})",
                 severity=LEVEL_SEVERITY[crossed.level],
                 entity=Entity("budget", crossed.budget),
@@ -167,6 +203,7 @@ class App:
                     "limit": show_usd(crossed.limit),
                 },
             )
+            await self.actions.crossed(crossed, incident)
             del self.crossings[0]
             self.lanes.wake()
 
@@ -177,27 +214,37 @@ class App:
             self.arrived.set()
 
     async def run(self) -> None:
-        """Everything that goes on in the background, for ever."""
-        async with anyio.create_task_group() as tasks:
-            for work in (self._work, self.pipeline.work, self.lanes.run, self._keep_house, self._tidy):
-                tasks.start_soon(work)
-            for batch in self.batches:
-                tasks.start_soon(batch.run, self.clock)
+        """Everything that goes on in the background, for ever. What fails is reported, left alone for a moment, and
+        begun again; its siblings go on.
+        """
+        loops = Loops(clock=self.clock, chance=lambda: 0.0, report=self._failed)
+        loops.keep(self._work, name="events")
+        for number in range(WORKERS):
+            loops.keep(self.pipeline.worker, name=f"analysis {number + 1}")
+        loops.keep(self.lanes.run, name="deliveries")
+        for number, batch in enumerate(self.batches):
+            loops.keep(partial(batch.run, self.clock), name=f"metrics {number + 1}")
+        loops.every(TICK_MS, self._keep_house, name="governor")
+        loops.every(TIDY_MS, self._tidy, name="retention")
+        await loops.run()
 
-    async def _tidy(self) -> None:
-        """Every hour, delete what is older than it has to be."""
-        while True:
-            with suppress(StoreError):
-                await self.retention.tick(self.clock.now())
-            self.forget(self.clock.now())
-            await self.clock.sleep_ms(TIDY_MS)
+    def _failed(self, loop: str, error: Exception) -> None:
+        message = mask_keys(f"{type(error).__name__}: {error}")[:MESSAGE_CHARS]
+        trace = "".join(traceback.format_exception(error))[-TRACE_CHARS:]
+        self.hub(LoopFailed(at=self.clock.now(), loop=loop, message=message, trace=trace))
 
-    async def _keep_house(self) -> None:
+    async def _tidy(self, now: datetime) -> None:
+        """Delete what is older than it has to be. Correlations go by the time of the events: old logs are also read."""
+        self.forget(min(now, self.newest))
+        await self.retention.tick(now)
+
+    async def _keep_house(self, _now: datetime) -> None:
         """The governor's housekeeping: leases renewed, windows opened, switches read."""
-        while True:
-            with suppress(StoreError):  # the store is away: the governor admits from what it has, then fails closed
-                await self.governor.tick()
-            await self.clock.sleep_ms(TICK_MS)
+        with suppress(StoreError):  # the store is away: the governor admits from what it has, then fails closed
+            await self.governor.tick()
+            await self.actions.turn()
+            for chore in self.chores:
+                await chore()
 
     async def _work(self) -> None:
         """Work events as they arrive. While the store is down they wait in it, and nothing is lost."""
@@ -215,7 +262,8 @@ class App:
         until = self.clock.now() + timedelta(milliseconds=wait_ms)
         await self.work_events()
         while self.clock.now() < until:
-            if not (self.pipeline.unfinished or self.crossings or await self.outbox.undelivered()):
+            waits = self.pipeline.unfinished or self.crossings or self.actions.waiting
+            if not (waits or await self.outbox.undelivered()):
                 return
             await self.clock.sleep_ms(REST_MS)
 
@@ -226,6 +274,7 @@ class App:
             await self.work_events()
             await self.pipeline.drain()
         left = await self.lanes.drain(until=until)
+        await self.actions.turn(at_once=True)
         for batch in self.batches:
             await batch.tick(self.clock.now())
         return left

@@ -7,14 +7,16 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from aegis.app import App, open_app
 from aegis.cli.session import Session
 from aegis.config.settings import Config
 from aegis.core.errors import ConfigError
 from aegis.core.telemetry import Observer
-from aegis.sandbox.world import World
+
+if TYPE_CHECKING:
+    from aegis.sandbox.world import World
 
 LOCK_FILE = "aegis.lock"
 SANDBOX_JOURNAL = "sandbox.jsonl"
@@ -47,8 +49,8 @@ async def opened(
     """An Aegis of this session's configuration. With `sandbox` every outside service is a sandbox that runs inside
     this process and keeps what it got in the state folder. Raises `ConfigError` and `StoreError`.
     """
+    config = session.config()  # first: a wrong one leaves nothing behind
     home = session.make_home()
-    config = session.config()
     async with AsyncExitStack() as stack:
         stack.enter_context(alone(home))
         world: World | None = None
@@ -56,7 +58,14 @@ async def opened(
         if sandbox:
             world, config, resolve = await _behind_sandbox(stack, config, home)
         app = await stack.enter_async_context(
-            open_app(config, home=home, resolve=resolve, observers=observers, link_base=link_base)
+            open_app(
+                config,
+                home=home,
+                resolve=resolve,
+                machine=session.machine,
+                observers=observers,
+                link_base=link_base,
+            )
         )
         yield app, world
 
@@ -65,6 +74,7 @@ async def _behind_sandbox(stack: AsyncExitStack, config: Config, home: Path) -> 
     from aegis.app.system import SystemClock
     from aegis.rehearsal.sandboxed import SandboxKeys, sandboxed
     from aegis.sandbox.server import serve
+    from aegis.sandbox.world import World
 
     world = World(clock=SystemClock(), journal=home / SANDBOX_JOURNAL)
     stack.callback(world.close)

@@ -21,6 +21,7 @@ from aegis.core.keyshapes import mask_keys
 from aegis.core.secret import Secret
 
 if TYPE_CHECKING:
+    from aegis.app import Machine
     from aegis.config.settings import Config
     from aegis.secrets.opening import Secrets
     from aegis.secrets.resolver import Resolver
@@ -37,6 +38,8 @@ class Session:
     overrides: dict[str, str] = field(default_factory=dict, repr=False)
     ask: bool = True
     """Whether a person may be asked (`--no-input` forbids it)."""
+    machine: Machine | None = field(default=None, repr=False)
+    """Another clock and other randomness, for rehearsals; None: this machine's."""
     opened: Secrets | None = field(default=None, repr=False)
 
     @property

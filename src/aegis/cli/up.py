@@ -30,7 +30,7 @@ async def _up(run: Session, sandbox: bool) -> None:
     from aegis.web.access import Access
     from aegis.web.serving import listen, serving
 
-    home, server = run.make_home(), run.config().server
+    server = run.config().server
     if not is_loopback(server.host):
         raise ConfigError(f"server.listen: without accounts only loopback is served, not {server.host}")
     listener = listen(server.host, server.port)
@@ -38,7 +38,7 @@ async def _up(run: Session, sandbox: bool) -> None:
     async with opened(run, sandbox=sandbox, link_base=address) as (app, _):
         from aegis.web.server import create
 
-        access = Access.in_folder(home)
+        access = Access.in_folder(app.home)
         async with serving(create(app, access=access), listener), anyio.create_task_group() as tasks:
             tasks.start_soon(app.run)
             say(f"Aegis listens on {address}")

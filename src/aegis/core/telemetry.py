@@ -98,6 +98,17 @@ class ServiceAnswered:
     took_ms: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopFailed:
+    """A background loop ended by an error that nobody expected; it is left alone for a moment and begun again."""
+
+    at: datetime
+    loop: str
+    message: str
+    trace: str = ""
+    """For the log only: it may quote what was being worked."""
+
+
 Happened: TypeAlias = (
     EventsTaken
     | DetectionMade
@@ -107,6 +118,7 @@ Happened: TypeAlias = (
     | WindowReset
     | DeliveryEnded
     | ServiceAnswered
+    | LoopFailed
 )
 Observer: TypeAlias = Callable[[Happened], None]
 """Called at once, in line: an observer only counts or queues, it never waits and never raises."""

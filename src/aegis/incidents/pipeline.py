@@ -86,7 +86,7 @@ class Pipeline:
         """Work incidents up for ever, the worst first. While the store is down nothing is lost: it is tried again."""
         async with anyio.create_task_group() as workers:
             for _ in range(WORKERS):
-                workers.start_soon(self._worker)
+                workers.start_soon(self.worker)
 
     async def drain(self) -> None:
         """Work everything up that waits, then return. Raises `StoreError`: what is left waits in the store."""
@@ -116,7 +116,8 @@ class Pipeline:
                 await self._work_up(incident_id)
             return bool(incident_id)
 
-    async def _worker(self) -> None:
+    async def worker(self) -> None:
+        """One of `work`'s workers alone, for who watches each by itself. What nobody expected ends it, and only it."""
         while True:
             await self._backlog.arrival()
             try:

@@ -22,6 +22,7 @@ from aegis.core.telemetry import (
     Happened,
     IncidentChanged,
     LevelCrossed,
+    LoopFailed,
     ServiceAnswered,
 )
 
@@ -49,6 +50,7 @@ class Metrics:
         self.refused = Counter("aegis_calls_refused", "Refused calls by gate", ["service", "gate"], registry=registry)
         self.spend = Counter("aegis_spend_usd", "Settled cost in US dollars", ["service", "model"], registry=registry)
         self.crossed = Counter("aegis_levels_crossed", "Budget levels crossed", ["budget", "level"], registry=registry)
+        self.failures = Counter("aegis_loop_failures", "Background loops begun again", ["loop"], registry=registry)
         self.deliveries = Counter("aegis_deliveries", "Attempts to deliver", ["service", "outcome"], registry=registry)
         self.requests = Counter(
             "aegis_requests", "Answers of outside services", ["service", "status"], registry=registry
@@ -78,6 +80,8 @@ class Metrics:
                 self.crossed.labels(happened.budget, happened.level).inc()
             case DeliveryEnded():
                 self.deliveries.labels(happened.service, happened.outcome).inc()
+            case LoopFailed():
+                self.failures.labels(happened.loop).inc()
             case ServiceAnswered():
                 self.requests.labels(happened.service, str(happened.status)).inc()
                 self.took.labels(happened.service).observe(happened.took_ms / 1000)
