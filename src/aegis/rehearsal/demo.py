@@ -146,24 +146,25 @@ async def play(stage: Stage, *, seed: int, shown: Shown, scrape: str) -> Played:
     the story's Prometheus reads at each chapter.
     """
     before = STARTS
-    for step in story(seed):
+    for number, step in enumerate(story(seed)):
         if step.kind == "chapter":
             await stage.http.send(HttpRequest(service="prometheus", method="GET", url=scrape))
             stage.world.note("prometheus", "scraped /metrics")
         await shown.pause(step.at - before)
         await stage.director.reach(step.at)
         before = step.at
-        await _take(stage, step, shown)
+        await _take(stage, step, shown, key=f"step-{number}")
     await stage.director.finish(by=stage.clock.now() + LAST_DELIVERIES)
     return await _curtain(stage)
 
 
-async def _take(stage: Stage, step: Step, shown: Shown) -> None:
+async def _take(stage: Stage, step: Step, shown: Shown, *, key: str) -> None:
+    """One step of the story. `key` tells two steps apart that say the same in the same second."""
     match step.kind:
         case "chapter":
             shown.chapter(step.at, step.text)
         case "log" | "record":
-            await stage.app.take(f"{step.text}\n".encode(), source=step.source, idempotency_key=f"{step.at:%s}")
+            await stage.app.take(f"{step.text}\n".encode(), source=step.source, idempotency_key=key)
             await stage.app.work_events()
         case "spend":
             for _ in range(int(step.text)):
