@@ -40,6 +40,7 @@ class Explanation:
     model: str
     operation: str
     scope: Mapping[str, str]
+    priority: str
     at: datetime
     worst: Nanos
     cost: Nanos
@@ -78,12 +79,17 @@ def amount(units: int, unit: str) -> str:
 
 def sent_body(call: Call) -> bytes:
     """What the journal keeps of a call when it is sent."""
-    return orjson.dumps({"operation": call.operation, "scope": call.scope, "usage": call.worst})
+    return orjson.dumps({**_asked(call), "usage": call.worst})
 
 
 def ended_body(call: Call, usage: Usage, failure: str = "") -> bytes:
     """What the journal keeps of a call that ended: its true usage, or the worst case where that is what counts."""
-    return orjson.dumps({"operation": call.operation, "scope": call.scope, "usage": usage, "message": failure})
+    return orjson.dumps({**_asked(call), "usage": usage, "message": failure})
+
+
+def _asked(call: Call) -> dict[str, Any]:
+    """What was asked for, and for whom: what spending is broken down by."""
+    return {"operation": call.operation, "scope": call.scope, "priority": call.priority.name}
 
 
 def refused_body(call: Call, refusal: Refused) -> bytes:
@@ -94,8 +100,7 @@ def refused_body(call: Call, refusal: Refused) -> bytes:
         why |= {name: getattr(refusal, name) for name in names}
     return orjson.dumps(
         {
-            "operation": call.operation,
-            "scope": call.scope,
+            **_asked(call),
             "usage": call.worst,
             "gate": refusal.gate,
             "message": str(refusal)[:TEXT_MAX],
@@ -121,6 +126,7 @@ def explanation(entry: Entry, lines: Mapping[int, tuple[str, str]]) -> Explanati
         model=entry.model,
         operation=body.get("operation", ""),
         scope=body.get("scope", {}),
+        priority=body.get("priority", ""),
         at=_EPOCH + timedelta(milliseconds=entry.at_ms),
         worst=entry.worst,
         cost=entry.cost,
