@@ -31,9 +31,7 @@ VIRUSTOTAL_A_DAY = 500
 CRITICAL_SHARE = 10
 """Percent of that quota kept for CRITICAL incidents: fifty look-ups."""
 FINDING_MS = 24 * 3_600_000
-"""A reputation is looked up once a day."""
-ANALYSIS_MS = 300_000
-"""An analysis may be used again for five minutes, as the first specification has it."""
+"""A reputation is looked up once a day, unless the configuration says otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,8 +90,11 @@ def policies(config: Config) -> Mapping[str, ServicePolicy]:
     found: dict[str, ServicePolicy] = {"attack": ServicePolicy(cache_ms=0)}
     for name, service in config.services.items():
         rates = (service.rate,) if service.rate else ()
-        keep_ms = FINDING_MS if name == "virustotal" else ANALYSIS_MS
-        found[name] = ServicePolicy(rates=rates, breaker=service.breaker, cache_ms=keep_ms)
+        written = config.origin(f"services.{name}.cache") != "default"
+        keep_ms = FINDING_MS if name == "virustotal" and not written else service.cache_ms
+        found[name] = ServicePolicy(
+            rates=rates, breaker=service.breaker, cache_ms=keep_ms, waiting_max=service.waiting_max
+        )
     return found
 
 
