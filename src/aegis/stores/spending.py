@@ -1,0 +1,113 @@
+"""Reads the ledger's journal for people: spending by any name that a call's scope has, and the newest attempts."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import orjson
+
+from aegis.core.money import Nanos
+from aegis.stores.database import Database
+from aegis.stores.queries import read_queries
+
+Q = read_queries("spending")
+GROUPS_MAX: Final = 100_000
+"""Different combinations in one answer; what comes after them is counted as `(others)`."""
+NOT_SAID: Final = "(none)"
+OTHERS: Final = "(others)"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(slots=True, kw_only=True)
+class SpentOn:
+    """What the calls of one combination of values came to."""
+
+    values: tuple[str, ...]
+    calls: int = 0
+    cached: int = 0
+    refused: int = 0
+    cost: Nanos = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One line of the journal, as a list shows it. `gate` is empty for what was admitted."""
+
+    call_id: str
+    state: str
+    service: str
+    model: str
+    at: datetime
+    cost: Nanos
+    gate: str
+
+
+async def spent_on(database: Database, names: Sequence[str], since: datetime | None = None) -> Sequence[SpentOn]:
+    """Spending by these names (service, model, or a name of the scope such as key or incident), the dearest first. The
+    whole journal since then is read: about a second for a million attempts. Raises `StoreError`.
+    """
+    since_ms = 0 if since is None else _ms(since)
+
+    def work(connection: sqlite3.Connection) -> list[SpentOn]:
+        groups: dict[tuple[str, ...], SpentOn] = {}
+        for service, model, state, cost, body in connection.execute(Q["since"], {"since_ms": since_ms}):
+            asked = orjson.loads(body)
+            values = tuple([_value(name, service, model, asked) for name in names])
+            if values not in groups and len(groups) >= GROUPS_MAX:
+                values = (OTHERS,) * len(names)
+            group = groups.setdefault(values, SpentOn(values=values))
+            group.refused += state == "refused"
+            group.cached += state == "cached"
+            group.calls += state not in ("refused", "cached")
+            group.cost += cost
+        return sorted(groups.values(), key=lambda group: (-group.cost, group.values))
+
+    return await database.read(work)
+
+
+async def newest(database: Database, limit: int) -> Sequence[Attempt]:
+    """The newest attempts, newest first. Raises `StoreError`."""
+
+    def work(connection: sqlite3.Connection) -> list[Attempt]:
+        return [_attempt(row) for row in connection.execute(Q["newest"], {"limit": limit})]
+
+    return await database.read(work)
+
+
+async def answers_kept(database: Database, now: datetime) -> tuple[int, int, datetime | None]:
+    """How many cached answers hold, their bytes, and when the last of them expires. Raises `StoreError`."""
+    row = await database.read(lambda c: c.execute(Q["answers"], {"now_ms": _ms(now)}).fetchone())
+    return int(row[0]), int(row[1]), _at(row[2]) if row[2] else None
+
+
+def _value(name: str, service: str, model: str, asked: dict[str, Any]) -> str:
+    """What an attempt says about one name: the same rule as for a budget's scope."""
+    said = asked.get("scope", {}).get(name)
+    if said is None:
+        plain = {"service": service, "provider": service, "model": model, "operation": asked.get("operation")}
+        said = asked.get("priority") if name == "severity" else plain.get(name)
+    return str(said) if said else NOT_SAID
+
+
+def _attempt(row: tuple[Any, ...]) -> Attempt:
+    return Attempt(
+        call_id=row[0].rpartition("/")[0],
+        state=row[1],
+        service=row[2],
+        model=row[3],
+        at=_at(row[4]),
+        cost=row[5],
+        gate=orjson.loads(row[6]).get("gate", ""),
+    )
+
+
+def _ms(at: datetime) -> int:
+    return (at - _EPOCH) // timedelta(milliseconds=1)
+
+
+def _at(milliseconds: int) -> datetime:
+    return _EPOCH + timedelta(milliseconds=milliseconds)
