@@ -24,7 +24,13 @@ LISTED_MAX = 500
 def router(app: App, feed: Feed) -> APIRouter:
     """The routes, bound to one running Aegis."""
     routes = APIRouter(prefix="/api")
+    _intake(routes, app)
+    _incidents(routes, app)
+    _standing(routes, app, feed)
+    return routes
 
+
+def _intake(routes: APIRouter, app: App) -> None:
     @routes.post("/events", status_code=202)
     async def take_events(
         request: Request,
@@ -36,6 +42,8 @@ def router(app: App, feed: Feed) -> APIRouter:
         taken = await app.take(body, source=source, idempotency_key=idempotency_key)
         return _json(views.taken(taken), status=202)
 
+
+def _incidents(routes: APIRouter, app: App) -> None:
     @routes.get("/incidents")
     async def incidents(limit: Annotated[int, Query(ge=1, le=LISTED_MAX)] = 100) -> Response:
         """The newest incidents, newest first."""
@@ -65,6 +73,8 @@ def router(app: App, feed: Feed) -> APIRouter:
         changed = await verbs[change](incident_id, by="api")
         return _json(views.incident_document(changed))
 
+
+def _standing(routes: APIRouter, app: App, feed: Feed) -> None:
     @routes.get("/budgets")
     async def budgets() -> Response:
         """Every budget line: limit, settled, held, free, levels crossed, when it resets."""
@@ -83,8 +93,6 @@ def router(app: App, feed: Feed) -> APIRouter:
             return problem(429, "too_many_readers", "Too many pages are open; close one and try again")
         headers = {"X-Accel-Buffering": "no"}
         return StreamingResponse(feed.read(), media_type="text/event-stream", headers=headers)
-
-    return routes
 
 
 async def _body(request: Request) -> bytes:
