@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
@@ -17,6 +17,7 @@ from aegis.app.running import LONG_AGO, App
 from aegis.app.services import Parts, Resolve, build_parts, policies, private_hosts, quotas, used_names
 from aegis.app.system import SystemClock, random_ids
 from aegis.config.settings import Config
+from aegis.core.budgets import Budget
 from aegis.core.incidents import Incident, Severity
 from aegis.core.notifications import Change, Delivery
 from aegis.core.ports import Clock, Http, NewId
@@ -32,7 +33,7 @@ from aegis.incidents.grouping import Grouping
 from aegis.incidents.metric_batches import MetricBatches
 from aegis.incidents.pipeline import Pipeline
 from aegis.incidents.pseudonyms import Pseudonyms
-from aegis.incidents.record import Record
+from aegis.incidents.record import Plans, Record
 from aegis.incidents.routing import deliveries
 from aegis.incidents.rules.pack import load_pack
 from aegis.stores.answers import SqliteAnswers
@@ -127,7 +128,7 @@ def _detector(config: Config) -> Detector:
 
 def _governor(config: Config, prices: PriceBook, database: Database, machine: Machine, hub: Hub) -> Governor:
     return Governor(
-        budgets=(*config.budgets, *quotas(config)),
+        budgets=_budgets(config),
         prices=prices,
         ledger=SqliteLedger(database, machine.clock),
         clock=machine.clock,
@@ -151,15 +152,11 @@ async def _wired(
     clock, new_id = machine.clock, machine.ids()
     incidents, outbox = SqliteIncidents(database), SqliteOutbox(database)
     events, lookups = SqliteEvents(database, clock), SqliteLookups(database)
-    services = [notifier.name for notifier in parts.notifiers]
-    routes = (*config.routes, *spend_routes(config.actions, services))
-
-    def plan(incident: Incident, change: Change, *, now: datetime) -> tuple[Delivery, ...]:
-        return deliveries(incident, change, services=services, now=now, routes=routes, link_base=link_base)
-
-    grouping = Grouping(new_id=new_id, hubs=config.detection.stop_list)
     worked = await events.worked_since(LONG_AGO, WARMED_EVENTS_MAX)
     detector.warm(worked)
+    channels = [notifier.name for notifier in parts.notifiers]
+    grouping = Grouping(new_id=new_id, hubs=config.detection.stop_list)
+    plan = _plans(config, channels, link_base)
     pipeline = Pipeline(
         detector=detector,
         record=Record(grouping=grouping, store=incidents, plan=plan, clock=clock, observe=hub),
@@ -167,20 +164,7 @@ async def _wired(
         analysis=await _analysing(config, machine, parts, governor, lookups),
         clock=clock,
     )
-    budgets = (*config.budgets, *quotas(config))
-    overrides = Overrides(budgets, governor=governor, lookups=lookups)
-    actions = BudgetActions(
-        actions=config.actions,
-        budgets=budgets,
-        governor=governor,
-        pipeline=pipeline,
-        outbox=outbox,
-        lookups=lookups,
-        clock=clock,
-        channels=services,
-        models={name: tuple(service.models.values()) for name, service in config.services.items()},
-    )
-    pick = (machine.chance or random.Random()).randrange
+    pick = (machine.chance or random.Random()).randint
     return App(
         config=config,
         home=home,
@@ -197,13 +181,49 @@ async def _wired(
         batches=tuple(MetricBatches(sink, observe=hub) for sink in parts.sinks),
         retention=Retention(database, _keep(config)),
         services_used=used_names(parts),
-        actions=actions,
-        chores=(overrides.turn,),
+        actions=_actions(config, governor, pipeline, outbox, lookups, clock, channels),
+        chores=(Overrides(_budgets(config), governor=governor, lookups=lookups).turn,),
         store_under_way=lambda: database.under_way,
         problems=tuple(str(problem) for problem in detector.problems),
         forget=detector.expire,
         newest=worked[-1].at if worked else LONG_AGO,
     )
+
+
+def _budgets(config: Config) -> tuple[Budget, ...]:
+    return (*config.budgets, *quotas(config))
+
+
+def _actions(
+    config: Config,
+    governor: Governor,
+    pipeline: Pipeline,
+    outbox: SqliteOutbox,
+    lookups: SqliteLookups,
+    clock: Clock,
+    channels: Sequence[str],
+) -> BudgetActions:
+    return BudgetActions(
+        actions=config.actions,
+        budgets=_budgets(config),
+        governor=governor,
+        pipeline=pipeline,
+        outbox=outbox,
+        lookups=lookups,
+        clock=clock,
+        channels=channels,
+        models={name: tuple(service.models.values()) for name, service in config.services.items()},
+    )
+
+
+def _plans(config: Config, services: Sequence[str], link_base: str) -> Plans:
+    """Who is told about a change, with this installation's services and routes."""
+    routes = (*config.routes, *spend_routes(config.actions, services))
+
+    def plan(incident: Incident, change: Change, *, now: datetime) -> tuple[Delivery, ...]:
+        return deliveries(incident, change, services=services, now=now, routes=routes, link_base=link_base)
+
+    return plan
 
 
 async def _analysing(
