@@ -10,3 +10,4 @@ from aegis.library.clients import govern as govern
 from aegis.library.opening import open_governor as open_governor
 
 __version__: str
+__all__: list[str]

@@ -11,6 +11,8 @@ from tests.cost_optimization.aws import PRICES, Clients
 
 from aegis.cost_optimization import CostOptimizer
 
+STEP_MS = 5_000
+"""Shorter than a lease."""
 Make = Callable[..., CostOptimizer]
 
 
@@ -33,6 +35,15 @@ class SteppingClock:
             await anyio.sleep_forever()
         self.wall_ms += milliseconds
         await anyio.lowlevel.checkpoint()
+
+
+def go_on(optimizer: CostOptimizer, clock: SteppingClock, milliseconds: int) -> None:
+    """Let time pass as it does for a running program: its housekeeping keeps what it was lent."""
+    governor = optimizer.engine.governor
+    governor.run(governor.parts.governor.balances)
+    for _ in range(milliseconds // STEP_MS):
+        clock.wall_ms += STEP_MS
+        governor.run(governor.parts.governor.tick)
 
 
 @pytest.fixture

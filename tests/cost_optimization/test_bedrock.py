@@ -119,7 +119,7 @@ async def test_a_quota_refuses_before_anything_is_asked(make: Make, clients: Cli
 
 
 def error(status: int, code: str) -> ClientError:
-    return ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "Converse")  # type: ignore[typeddict-item]
+    return ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "Converse")
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,9 @@ def test_a_usage_that_cannot_be_true_counts_at_the_worst_case(governor: SyncGove
         ("messages.create", ASK | {"tools": [{"type": "web_search_20260209", "name": "web_search"}]}),
         ("messages.create", ASK | {"mcp_servers": [{"url": "https://example.com"}]}),
         ("messages.create", ASK | {"speed": "fast"}),
+        ("messages.create", ASK | {"inference_geo": "us"}),
+        ("messages.create", ASK | {"extra_body": {"max_tokens": 9_000}}),
+        ("messages.with_raw_response.create", ASK),
         ("messages.batches.create", {}),
         ("beta.messages.create", ASK),
     ],
@@ -123,7 +126,7 @@ def test_a_usage_that_cannot_be_true_counts_at_the_worst_case(governor: SyncGove
 def test_what_nobody_can_bound_is_refused(governor: SyncGovernor, path: str, request_: dict[str, Any]) -> None:
     create = Method(message())
     resource = thing(create=create)
-    resource.batches, beta = thing(create=create), thing()
+    resource.batches, resource.with_raw_response, beta = thing(create=create), thing(create=create), thing()
     beta.messages = thing(create=create)
     found: Any = aegis.govern(Client(messages=resource, beta=beta), governor)
     for name in path.split("."):
@@ -137,6 +140,7 @@ def test_what_nobody_can_bound_is_refused(governor: SyncGovernor, path: str, req
     "more",
     [
         {"service_tier": "priority"},
+        {"prediction": {"type": "content", "content": "a"}},
         {"web_search_options": {"search_context_size": "low"}},
         {"modalities": ["text", "audio"]},
         {"n": 0.5},

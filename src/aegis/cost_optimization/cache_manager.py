@@ -6,12 +6,14 @@ What is kept is JSON: what comes back is what JSON makes of what went in.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from decimal import Decimal
 from hashlib import sha256
 from typing import Any, TypeVar, TypeVarTuple
 
 import orjson
 
 from aegis.core.errors import BadInput
+from aegis.core.prices import PriceBook
 from aegis.cost_optimization.engine import MEMORY, Engine
 from aegis.governor.cache import AnswerCache
 
@@ -36,7 +38,7 @@ class CacheManager:
         """`engine` shares the store of an optimiser, and so outlives a restart; without one it is kept in memory."""
         if not (max_size_mb > 0 and default_ttl_seconds > 0):
             raise BadInput("a cache needs a size and a time above 0", code="bad_cache")
-        self._engine = engine or Engine({}, home=MEMORY)
+        self._engine = engine or Engine({}, home=MEMORY, prices=PriceBook())
         self._bytes_max, self._ttl_ms = int(max_size_mb * MB), int(default_ttl_seconds * 1_000)
         self._kept: AnswerCache | None = None
         self._factor = 1
@@ -132,12 +134,18 @@ def key_of(kind: str, *parts: object) -> str:
     return f"cost_optimization:{digest.hexdigest()}"
 
 
-def to_bytes(value: object, *, unknown: Callable[[Any], str] = str, option: int = 0) -> bytes:
+def to_bytes(value: object, *, unknown: Callable[[Any], str] | None = None, option: int = 0) -> bytes:
     """JSON; `unknown` writes what JSON has no form for (decimals, dates). Raises `BadInput` for what it cannot write."""
     try:
-        return orjson.dumps(value, default=unknown, option=orjson.OPT_NON_STR_KEYS | option)
+        return orjson.dumps(value, default=unknown or _decimal, option=orjson.OPT_NON_STR_KEYS | option)
     except TypeError as error:
         raise BadInput(f"this cannot be kept as JSON: {error}", code="not_json") from error
+
+
+def _decimal(value: object) -> str:
+    if isinstance(value, Decimal):
+        return str(value)
+    raise TypeError(f"a {type(value).__name__} is no JSON")
 
 
 def _typed(value: object) -> str:

@@ -7,11 +7,13 @@ governor admits; when a quota reaches its last threshold, emergency mode switche
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from aegis.core.calls import Priority
+from aegis.core.errors import StoreError
 from aegis.core.money import USD
 from aegis.core.ports import Clock
 from aegis.core.prices import PriceBook
@@ -210,7 +212,9 @@ class CostOptimizer:
             value, kept = await self.cache_manager.once(key, work, keep=keep)
             return value | {"from_cache": kept}  # type: ignore[operator, no-any-return]
         finally:
-            await self._look()
+            # An answer that was paid for is not lost because the store cannot be read just now.
+            with suppress(StoreError):
+                await self._look()
 
     async def _look(self) -> None:
         """Switch emergency mode on or off by how full the quotas are; send metrics when they are due."""

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar, cast
+from collections.abc import Callable
+from typing import Any
 
 from aegis.core.calls import Priority
 from aegis.core.throttles import ThrottleStep
 from aegis.cost_optimization.engine import FUNCTION, PURPOSE, Engine
 from aegis.cost_optimization.models import RequestPriority, ServiceType, ThrottlingConfig
 from aegis.cost_optimization.usage_tracker import UsageTracker
-
-T = TypeVar("T")
 
 STOPPED = (Priority.LOW, Priority.MEDIUM, Priority.HIGH)
 """What an emergency stops: everything that is not critical."""
@@ -37,11 +35,11 @@ class ThrottlingManager:
     async def execute_with_throttling(
         self,
         service: ServiceType,
-        function: Callable[..., Awaitable[T] | T],
+        function: Callable[..., Any],
         priority: RequestPriority = Priority.MEDIUM,
         *args: Any,
         **kwargs: Any,
-    ) -> T:
+    ) -> Any:
         """What `function(*args, **kwargs)` returns, once the throttle of its service lets it begin.
 
         It counts as one request; what it spends itself it has to account for (`UsageTracker.track_usage`). Raises
@@ -53,7 +51,7 @@ class ThrottlingManager:
             result = function(*args, **kwargs)
             done = await result if inspect.isawaitable(result) else result
             reservation.settle({})
-            return cast("T", done)
+            return done
 
     def get_throttle_level(self, service: ServiceType) -> str:
         """`none`, `light`, `moderate`, `heavy` or `block`: how hard calls to a service are held back now."""

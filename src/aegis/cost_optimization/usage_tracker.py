@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
-from itertools import groupby
 from typing import Any
 
 from aegis.core.calls import Priority, Usage
-from aegis.core.ledger import Total
 from aegis.cost_optimization.engine import FUNCTION, Engine, budget_name, dollars
 from aegis.cost_optimization.models import FreeTierLimits, ServiceType, ServiceUsage
 from aegis.cost_optimization.recommendations import Recommendation, recommend
@@ -41,11 +39,12 @@ class UsageTracker:
         """What would save most, from this month's recorded calls; the most urgent first."""
         return self.engine.ask(self.recommendations)
 
-    async def track_usage(self, service: ServiceType, usage: Usage) -> None:
-        """Count what was used outside of the optimiser (`{"input_tokens": 900}`). It is counted even where it is
-        over the quota: it happened. Raises `BadInput` for counts that cannot be true.
+    async def track_usage(self, service: ServiceType, usage: Usage, *, model_id: str = "") -> None:
+        """Count what was used outside of the optimiser (`{"input_tokens": 900}`), at the price of `model_id` if it
+        is given. It is counted even where it is over the quota: it happened. Raises `BadInput` for counts that cannot
+        be true, `UnknownPrice` for a model that has no price.
         """
-        models = (FUNCTION,) if service is ServiceType.BEDROCK else ()
+        models = (model_id or FUNCTION,) if service is ServiceType.BEDROCK else ()
         call = self.engine.call(service, "outside", {}, models=models, priority=Priority.CRITICAL)
         async with self.engine.governor.admit_async(call) as reservation:
             reservation.settle(usage)
@@ -71,13 +70,14 @@ class UsageTracker:
 
     async def recommendations(self) -> Sequence[Recommendation]:
         """`get_optimization_recommendations`, on the governor's loop."""
-        return recommend(await self.usage(), self.limits, await self._totals(self._month()))
+        usage = await self.usage()  # reports what has ended, so that the journal is whole
+        return recommend(usage, self.limits, await self.engine.governor.parts.ledger.totals(self._month()))
 
     async def daily_costs(self) -> Mapping[str, int]:
         """Nano-dollars a day of each service, over the days of the last month since its first recorded cost."""
         today = self.engine.clock.now().date()
         first = today - timedelta(days=LOOK_BACK_DAYS - 1)
-        costs = _costs(await self._totals(first))
+        costs = await self._costs(first)
         rates: dict[str, int] = {}
         for service, cost in costs.items():
             begun = await self._first_day(service, cost, first, today)
@@ -88,19 +88,15 @@ class UsageTracker:
         """The last day from which on the whole cost was made: found by halving, in five readings."""
         while first < today:
             middle = first + timedelta(days=((today - first).days + 1) // 2)
-            if _costs(await self._totals(middle)).get(service, 0) < cost:
+            if (await self._costs(middle)).get(service, 0) < cost:
                 today = middle - timedelta(days=1)
             else:
                 first = middle
         return first
 
-    async def _totals(self, since: date) -> Sequence[Total]:
-        return await self.engine.governor.parts.ledger.totals(since)
+    async def _costs(self, since: date) -> Mapping[str, int]:
+        spends = await self.engine.governor.parts.governor.spent(since)
+        return {spend.service: spend.cost for spend in spends if spend.cost}
 
     def _month(self) -> date:
         return self.engine.clock.now().date().replace(day=1)
-
-
-def _costs(totals: Sequence[Total]) -> Mapping[str, int]:
-    by_service = groupby(sorted(totals, key=lambda total: total.service), key=lambda total: total.service)
-    return {service: sum(total.cost for total in group) for service, group in by_service}

@@ -11,7 +11,7 @@ from aegis.library.operations import Bounded, Operation, Vendor, cap, count_of, 
 
 _SERVER_TOOLS = ("web_search", "web_fetch", "code_execution", "tool_search", "mcp_toolset", "advisor")
 """Tools that the service runs itself: what they bring back is input that no request bounds."""
-_UNBOUNDED = ("mcp_servers", "container")
+_UNBOUNDED = ("mcp_servers", "container", "extra_body")
 _SENT = ("messages", "system", "tools", "tool_choice", "output_config", "output_format", "thinking")
 
 
@@ -22,6 +22,8 @@ def bound(request: Mapping[str, Any], most: int | None) -> Bounded:
             raise refuse("anthropic", name, "brings in input from elsewhere")
     if given(request, "speed") == "fast":
         raise refuse("anthropic", "speed='fast'", "has a price of its own")
+    if (place := given(request, "inference_geo")) not in (None, "global"):
+        raise refuse("anthropic", f"inference_geo={place!r}", "has a price of its own")
     for tool in given(request, "tools") or ():
         kind = str(field_of(tool, "type") or "")
         if kind.startswith(_SERVER_TOOLS):

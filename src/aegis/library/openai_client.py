@@ -12,7 +12,7 @@ from aegis.core.calls import Usage
 from aegis.library.bounds import FRAMING_TOKENS, request_tokens
 from aegis.library.operations import Bounded, Operation, Vendor, cap, count_of, field_of, given, refuse
 
-_CHAT_SENT = ("messages", "tools", "tool_choice", "functions", "response_format", "prediction")
+_CHAT_SENT = ("messages", "tools", "tool_choice", "functions", "response_format")
 _RESPONSE_SENT = ("input", "instructions", "tools", "tool_choice", "text", "reasoning")
 _OWN_TOOLS = ("function", "custom")
 _TIERS = (None, "auto", "default", "flex")
@@ -22,7 +22,7 @@ _CHOICES_MAX = 128
 
 def bound_chat(request: Mapping[str, Any], most: int | None) -> Bounded:
     """Bytes as tokens, the cap times the number of choices as output; a stream is asked for its usage."""
-    _check(request, ("audio", "web_search_options"))
+    _check(request, ("audio", "web_search_options", "prediction", "extra_body"))
     if "audio" in (given(request, "modalities") or ()):
         raise refuse("openai", "spoken output", "is counted by another meter")
     limit = given(request, "max_completion_tokens") or given(request, "max_tokens")
@@ -43,7 +43,7 @@ def bound_chat(request: Mapping[str, Any], most: int | None) -> Bounded:
 
 def bound_response(request: Mapping[str, Any], most: int | None) -> Bounded:
     """Bytes as tokens, the cap as output. What the service adds from elsewhere is refused."""
-    _check(request, ("previous_response_id", "conversation", "background", "prompt"))
+    _check(request, ("previous_response_id", "conversation", "background", "prompt", "extra_body"))
     output = cap(given(request, "max_output_tokens"), most)
     worst = {"input_tokens": _tokens(request, _RESPONSE_SENT), "output_tokens": output}
     return Bounded(request={**request, "max_output_tokens": output}, model=str(request.get("model", "")), worst=worst)

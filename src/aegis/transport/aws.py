@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import anyio
 import anyio.to_thread
@@ -34,12 +34,6 @@ _PASSING: Final = frozenset(
     }
 )
 """Codes that may pass by waiting (the modelled errors of Athena, Bedrock and S3 in botocore)."""
-
-
-class AwsClient(Protocol):
-    """What is asked of a client: boto3's, or anything with the same methods."""
-
-    def __getattr__(self, operation: str) -> Any: ...
 
 
 def make_client(name: str, *, region: str | None = None, endpoint: str | None = None) -> Any:
@@ -68,8 +62,8 @@ class Aws:
     def __init__(self, *, calls_max: int = CALLS_MAX) -> None:
         self._threads = anyio.CapacityLimiter(calls_max)
 
-    async def call(self, service: str, client: AwsClient, operation: str, request: Mapping[str, Any]) -> Any:
-        """The answer to one request (`operation` as boto3 names it, `start_query_execution`).
+    async def call(self, service: str, client: Any, operation: str, request: Mapping[str, Any]) -> Any:
+        """The answer to one request; `client` is boto3's or has its methods (`operation`: `start_query_execution`).
 
         Raises `ServiceError`. A cancelled caller is told so at its next wait: the answer comes first.
         """
