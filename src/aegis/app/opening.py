@@ -26,7 +26,7 @@ from aegis.core.telemetry import Observer
 from aegis.governor.governor import Governor
 from aegis.governor.pricing import load_prices
 from aegis.incidents.analysis import Analysing, Policy
-from aegis.incidents.delivery import Lanes
+from aegis.incidents.delivery import Lanes, WakingIncidents
 from aegis.incidents.detection import Detector
 from aegis.incidents.enrichment import Enrichment
 from aegis.incidents.grouping import Grouping
@@ -157,14 +157,14 @@ async def _wired(
     channels = [notifier.name for notifier in parts.notifiers]
     grouping = Grouping(new_id=new_id, hubs=config.detection.stop_list)
     plan = _plans(config, channels, link_base)
+    lanes = _lanes(machine, outbox, parts, hub)
     pipeline = Pipeline(
         detector=detector,
-        record=Record(grouping=grouping, store=incidents, plan=plan, clock=clock, observe=hub),
+        record=Record(grouping=grouping, store=WakingIncidents(incidents, lanes), plan=plan, clock=clock, observe=hub),
         enrichment=Enrichment(parts.enrichers, governor=governor, clock=clock, new_id=new_id),
         analysis=await _analysing(config, machine, parts, governor, lookups),
         clock=clock,
     )
-    pick = (machine.chance or random.Random()).randint
     return App(
         config=config,
         home=home,
@@ -177,7 +177,7 @@ async def _wired(
         lookups=lookups,
         governor=governor,
         pipeline=pipeline,
-        lanes=Lanes(outbox=outbox, notifiers=parts.notifiers, clock=clock, pick=pick, observe=hub),
+        lanes=lanes,
         batches=tuple(MetricBatches(sink, observe=hub) for sink in parts.sinks),
         retention=Retention(database, _keep(config)),
         services_used=used_names(parts),
@@ -188,6 +188,11 @@ async def _wired(
         forget=detector.expire,
         newest=worked[-1].at if worked else LONG_AGO,
     )
+
+
+def _lanes(machine: Machine, outbox: SqliteOutbox, parts: Parts, hub: Hub) -> Lanes:
+    pick = (machine.chance or random.Random()).randint
+    return Lanes(outbox=outbox, notifiers=parts.notifiers, clock=machine.clock, pick=pick, observe=hub)
 
 
 def _budgets(config: Config) -> tuple[Budget, ...]:

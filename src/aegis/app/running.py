@@ -159,7 +159,6 @@ class App:
             while pending := await self.events.pending(PENDING_MAX):
                 await self._handle(pending)
                 self.newest = max(self.newest, *(event.at for event in pending))
-                self.lanes.wake()
             await self._open_crossings()
 
     async def _handle(self, events: Sequence[Event]) -> None:
@@ -205,7 +204,6 @@ class App:
             )
             await self.actions.crossed(crossed, incident)
             del self.crossings[0]
-            self.lanes.wake()
 
     def notice(self, happened: Happened) -> None:
         """The observer that turns crossed levels into incidents."""
