@@ -11,10 +11,11 @@ import click
 
 from aegis.cli.commands import Group, Speaking, json_option
 from aegis.cli.exits import Exit
-from aegis.cli.session import Session, say, session, show_json
+from aegis.cli.session import Session, say, session, show, show_json
 
 DELIVERY_WAIT_MS = 60_000
 """How long an import waits for services that are slow; what is left then is sent by `aegis up`."""
+LISTED = 50
 
 
 @click.group(
@@ -23,7 +24,7 @@ DELIVERY_WAIT_MS = 60_000
     examples=("aegis event import auth.log", "aegis event import --at /event --sandbox rows.jsonl.xz"),
 )
 def group() -> None:
-    """Events: bring them in."""
+    """Events: bring them in; see what could not be read."""
 
 
 @group.command(
@@ -63,7 +64,7 @@ async def _import(run: Session, files: tuple[Path, ...], pointer: str | None, sa
             with _progress(files, quiet=as_json) as advance:
                 for file in files:
                     taken = await app.take_file(file, at=pointer, progress=advance)
-                    if not as_json:
+                    if taken.rejected or not as_json:
                         _tell(file, taken.accepted, taken.duplicates, len(taken.rejected))
             await app.rest(wait_ms=DELIVERY_WAIT_MS)
             tasks.cancel_scope.cancel()
@@ -84,8 +85,38 @@ async def _import(run: Session, files: tuple[Path, ...], pointer: str | None, sa
 
 def _tell(file: Path, accepted: int, duplicates: int, rejected: int) -> None:
     known = f", {duplicates} known already" if duplicates else ""
-    aside = f", {rejected} lines set aside" if rejected else ""
+    aside = f", {rejected} lines set aside (see `aegis event rejected`)" if rejected else ""
     say(f"{file}: {accepted} events{known}{aside}")
+
+
+@group.command("rejected")
+@click.option("--limit", default=LISTED, show_default=True, help="How many, newest first.")
+@json_option
+def rejected(limit: int, as_json: bool) -> None:
+    """Lines that could not be read, with file, line number and reason."""
+    import anyio
+
+    anyio.run(_rejected, session(), limit, as_json)
+
+
+async def _rejected(run: Session, limit: int, as_json: bool) -> None:
+    from aegis.cli.reading import reading
+    from aegis.core.wording import rfc3339
+    from aegis.stores.lookups import SqliteLookups
+
+    async with reading(run) as database:
+        lines = await SqliteLookups(database).lines(limit)
+    if as_json:
+        rows = [
+            {"file": o.file, "line": o.line, "code": o.code, "reason": o.reason, "text": o.text, "at": rfc3339(o.at)}
+            for o in lines
+        ]
+        show_json("rejected", lines=rows)
+        return
+    for one in lines:
+        show(f"{one.file}:{one.line} {one.code} - {one.reason}")
+    if not lines:
+        show("No line was set aside.")
 
 
 def _sums(summary: dict[str, object], left: int) -> None:
