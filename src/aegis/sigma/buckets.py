@@ -15,15 +15,14 @@ from typing import Any
 from aegis.sigma.atoms import Atom
 from aegis.sigma.fields import Fields, Reading, reader
 from aegis.sigma.keywords import KeywordMatcher
-from aegis.sigma.late import Ask, Asker
+from aegis.sigma.late import Asker, Exact, Open
 from aegis.sigma.matchers import FieldMatcher
 from aegis.sigma.memos import RESULT_BYTES, Caches, FieldMemo, Purse, Signature, Signatures
-from aegis.sigma.nodes import FALSE, TRUE, Node, at_most, atoms_in, with_known
 from aegis.sigma.values import CONTAINERS, MISSING
-from aegis.sigma.witnesses import Test, test_of, witness
+from aegis.sigma.witnesses import Plan, Test, test_of
 
-Answer = tuple[tuple[int, ...], tuple[tuple[int, Ask], ...]]
-"""The rules that hold, and those that hold if the event says yes."""
+Answer = tuple[tuple[int, ...], tuple[tuple[int, Exact, frozenset[int]], ...]]
+"""The rules that hold, and those that hold if the event says yes, with the early atoms that hold of them."""
 
 
 class Bucket:
@@ -31,23 +30,22 @@ class Bucket:
 
     def __init__(
         self,
-        trees: Mapping[int, Node],
+        plans: Mapping[int, Plan],
         atoms: Sequence[Atom],
-        late: Mapping[int, Node],
-        weights: Mapping[int, int],
+        asker: Asker,
         reading: Reading,
         caches: Caches | None,
         purse: Purse,
     ) -> None:
-        self._exact = {position: tree for position, tree in trees.items() if tree != FALSE}
-        self._trees = {position: at_most(tree, late) for position, tree in self._exact.items()}
+        self._plans = plans
+        self._asker = asker
         self._tests: dict[int, Test] = {}
-        self._asker = Asker(atoms, late.keys(), reading)
+        self._opens: dict[int, Open] = {}
         self._caches = caches
         self._purse = purse
-        self._witnesses, self._always = _witnesses(self._trees, weights)
+        self._witnesses, self._always = _witnesses(plans)
         by_field: dict[str | None, list[tuple[int, Atom]]] = {}
-        for number in sorted({atom for tree in self._trees.values() for atom in atoms_in(tree)}):
+        for number in sorted(frozenset().union(*(plan.atoms for plan in plans.values()))):
             by_field.setdefault(atoms[number].field, []).append((number, atoms[number]))
         keywords = by_field.pop(None, None)
         self._keywords = KeywordMatcher(keywords) if keywords else None
@@ -62,11 +60,11 @@ class Bucket:
 
     def match(self, view: Fields) -> tuple[int, ...]:
         """The rules that hold for an event, by position, in order."""
-        if not self._trees:
+        if not self._plans:
             return ()
         sure, open_ = self._answer_afresh(view) if self._caches is None else self._answer(view, self._caches)
         if open_:
-            asked = [position for position, ask in open_ if ask(view)]
+            asked = [position for position, exact, true in open_ if exact(true, view)]
             return tuple(sorted((*sure, *asked))) if asked else sure
         return sure
 
@@ -90,7 +88,9 @@ class Bucket:
             found = self._evaluate(candidates, [one.atoms for one in key])
             if len(self._results) >= caches.results:
                 self._results.clear()
-            self._purse.spend(RESULT_BYTES)
+            if self._purse.left < RESULT_BYTES:
+                self._purse.refill()
+            self._purse.left -= RESULT_BYTES
             self._results[key] = found
         return found
 
@@ -122,40 +122,37 @@ class Bucket:
         true: set[int] = set().union(*sets)
         tests = self._tests
         sure: list[int] = []
-        open_: list[tuple[int, Ask]] = []
+        open_: list[tuple[int, Exact, frozenset[int]]] = []
+        opens = self._opens
         for position in candidates:
             test = tests.get(position)
             if test is None:
-                test = tests[position] = test_of(self._trees[position])
+                test = self._compile(position)
             if test(true):
-                rest = self._rest(position, true)
-                if rest is TRUE:
+                late = opens.get(position)
+                if late is None or late.surely(true):
                     sure.append(position)
-                elif rest != FALSE:
-                    open_.append((position, self._asker.ask(rest)))
+                else:
+                    open_.append((position, late.exact, late.early.intersection(true)))
         sure.sort()
         return tuple(sure), tuple(open_)
 
-    def _rest(self, position: int, true: AbstractSet[int]) -> Node:
-        """What is still open of a rule that may hold."""
-        exact = self._exact[position]
-        if exact is self._trees[position]:
-            return TRUE
-        late = self._asker.late
-        known = {atom: atom in true for atom in atoms_in(exact) if atom not in late}
-        return with_known(exact, known)
+    def _compile(self, position: int) -> Test:
+        """The test of a rule, made when it is first needed: most rules never are."""
+        plan = self._plans[position]
+        if plan.bound is not plan.exact:
+            self._opens[position] = self._asker.open(plan.exact)
+        test = self._tests[position] = test_of(plan.bound)
+        return test
 
 
-def _witnesses(
-    trees: Mapping[int, Node], weights: Mapping[int, int]
-) -> tuple[dict[int, tuple[int, ...]], frozenset[int]]:
+def _witnesses(plans: Mapping[int, Plan]) -> tuple[dict[int, tuple[int, ...]], frozenset[int]]:
     """The rules that each atom is a witness for, and the rules without any."""
     lists: dict[int, list[int]] = {}
     always = []
-    for position, tree in trees.items():
-        found = witness(tree, weights)
-        if found is None:
+    for position, plan in plans.items():
+        if plan.witness is None:
             always.append(position)
-        for atom in found or ():
+        for atom in plan.witness or ():
             lists.setdefault(atom, []).append(position)
     return {atom: tuple(positions) for atom, positions in lists.items()}, frozenset(always)

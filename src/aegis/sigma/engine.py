@@ -19,13 +19,13 @@ from aegis.sigma.compiling import compile_rule
 from aegis.sigma.evidence import evidence_of
 from aegis.sigma.fields import Fields, Reading, flat_view, without_spaces
 from aegis.sigma.items import Placeholders
-from aegis.sigma.late import late_atoms
+from aegis.sigma.late import Asker, late_atoms
 from aegis.sigma.memos import Caches, Purse
 from aegis.sigma.naive import holds
 from aegis.sigma.nodes import Constant, Node, at_most, atoms_in, refs_in
 from aegis.sigma.routing import Router
 from aegis.sigma.rules import Filter, Match, Problem, Rule
-from aegis.sigma.witnesses import weight
+from aegis.sigma.witnesses import Plan, plan_of, weight
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +72,12 @@ class Engine:
         popularity = Counter(atom for one in self._prepared for atom in set(atoms_in(at_most(one.tree, self._late))))
         self._weights = {atom: weight(self._table.atoms[atom], count) for atom, count in popularity.items()}
         self._purse = Purse((caches or Caches()).bytes, self._forget)
+        self._askers: dict[int, Asker] = {}
         self._router = Router(
-            [(one.rule.logsource, one.tree) for one in self._prepared],
+            [(one.rule.logsource, self._plan(one.tree)) for one in self._prepared],
             self._table.atoms,
             self._make,
+            self._plan,
             caches or Caches(),
         )
         self._caches = caches
@@ -89,8 +91,12 @@ class Engine:
         names |= dict.fromkeys(name for ref in refs for name in (ref.field, ref.other))
         return Prepared(rule, tree, tuple(names), tuple(atom for atom in atoms if atom.field is None))
 
-    def _make(self, trees: Mapping[int, Node], reading: Reading) -> Bucket:
-        return Bucket(trees, self._table.atoms, self._late, self._weights, reading, self._caches, self._purse)
+    def _plan(self, tree: Node) -> Plan:
+        return plan_of(tree, self._late, self._weights)
+
+    def _make(self, plans: Mapping[int, Plan], reading: Reading) -> Bucket:
+        asker = self._askers.setdefault(id(reading), Asker(self._table.atoms, self._late, reading))
+        return Bucket(plans, self._table.atoms, asker, reading, self._caches, self._purse)
 
     def _forget(self) -> None:
         for bucket in self._router.buckets():

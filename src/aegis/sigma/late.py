@@ -1,22 +1,27 @@
 """Questions that are asked last: regular expressions and field references.
 
-They are dear, or belong to an event rather than to a value. So a rule is first evaluated with an upper approximation of
-them (a regex can only be found where one of its literals stands); only what is then still open is asked, of the event.
+They are dear, or belong to an event rather than to a value. So a rule is first evaluated with bounds in their place: what
+they hold at most (a regex is found only where one of its literals stands) and at least. Only if the two differ is the
+event itself asked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 
 from aegis.sigma.atoms import Atom, AtomTable, Kind
 from aegis.sigma.fields import Fields, Reading, reader
 from aegis.sigma.naive import ref_holds
-from aegis.sigma.nodes import TRUE, AllOf, Constant, FieldRef, Node, Not, any_of, leaf
+from aegis.sigma.nodes import TRUE, AllOf, Constant, FieldRef, Node, Not, any_of, at_most, atoms_in, leaf
 from aegis.sigma.regexes import compile_regex
 from aegis.sigma.values import MISSING, elements, text_of
+from aegis.sigma.witnesses import Test, test_of
 
 Ask = Callable[[Fields], bool]
+Exact = Callable[[AbstractSet[int], Fields], bool]
+"""Whether a rule holds, given the early atoms that hold and the event."""
 
 
 def late_atoms(table: AtomTable) -> dict[int, Node]:
@@ -30,33 +35,45 @@ def late_atoms(table: AtomTable) -> dict[int, Node]:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Open:
+    """A rule with late questions: its early atoms, a test that only holds if the rule surely does, and the exact one."""
+
+    early: frozenset[int]
+    surely: Test
+    exact: Exact
+
+
 class Asker:
-    """Turns what is open of a rule into a question to an event. Each regex is compiled once."""
+    """Makes the tests of rules with late questions. Each regex is compiled once."""
 
-    __slots__ = ("_asks", "_atoms", "_reading", "late")
+    __slots__ = ("_asks", "_atoms", "_late", "_reading")
 
-    def __init__(self, atoms: Sequence[Atom], late: AbstractSet[int], reading: Reading) -> None:
+    def __init__(self, atoms: Sequence[Atom], late: Mapping[int, Node], reading: Reading) -> None:
         self._atoms = atoms
+        self._late = late
         self._reading = reading
-        self.late = late
         self._asks: dict[int, Ask] = {}
 
-    def ask(self, node: Node) -> Ask:
-        """The tree, which has nothing but late atoms and field references, as a question."""
+    def open(self, tree: Node) -> Open:
+        """The tests of a rule."""
+        early = frozenset(atom for atom in atoms_in(tree) if atom not in self._late)
+        return Open(early, test_of(at_most(tree, self._late, positive=False)), self._exact(tree))
+
+    def _exact(self, node: Node) -> Exact:
         if isinstance(node, Constant):
             value = node.value
-            return lambda _: value
+            return lambda _true, _view: value
         if isinstance(node, FieldRef):
             reading = self._reading
-            return lambda view: ref_holds(node, view, reading)
+            return lambda _, view: ref_holds(node, view, reading)
         if isinstance(node, Not):
-            inner = self.ask(node.part)
-            return lambda view: not inner(view)
-        asks = [*(self._regex(atom) for atom in sorted(node.atoms)), *(self.ask(part) for part in node.parts)]
-        if len(asks) == 1:
-            return asks[0]
-        join = all if isinstance(node, AllOf) else any
-        return lambda view: join(ask(view) for ask in asks)
+            inner = self._exact(node.part)
+            return lambda true, view: not inner(true, view)
+        early = frozenset(atom for atom in node.atoms if atom not in self._late)
+        asks = [self._regex(atom) for atom in sorted(node.atoms - early)]
+        parts = [self._exact(part) for part in node.parts]
+        return _every(early, asks, parts) if isinstance(node, AllOf) else _some(early, asks, parts)
 
     def _regex(self, number: int) -> Ask:
         if number not in self._asks:
@@ -70,8 +87,40 @@ class Asker:
 
         def ask(view: Fields) -> bool:
             value = read(view)
+            if type(value) is str:
+                return found_in(text_of(value))
             if value is MISSING:
                 return False
             return any(one is not None and found_in(text_of(one)) for one in elements(value))
 
         return ask
+
+
+def _every(early: frozenset[int], asks: Sequence[Ask], parts: Sequence[Exact]) -> Exact:
+    def every(true: AbstractSet[int], view: Fields) -> bool:
+        if not early <= true:
+            return False
+        for part in parts:
+            if not part(true, view):
+                return False
+        for ask in asks:  # noqa: SIM110  # these run for every event: a generator would cost as much as the asking
+            if not ask(view):
+                return False
+        return True
+
+    return every
+
+
+def _some(early: frozenset[int], asks: Sequence[Ask], parts: Sequence[Exact]) -> Exact:
+    def some(true: AbstractSet[int], view: Fields) -> bool:
+        if not early.isdisjoint(true):
+            return True
+        for part in parts:
+            if part(true, view):
+                return True
+        for ask in asks:  # noqa: SIM110
+            if ask(view):
+                return True
+        return False
+
+    return some

@@ -53,24 +53,24 @@ class Prefixes:
 
 
 class Contained:
-    """Which of many texts stand somewhere in a text."""
+    """Which of many texts stand somewhere in a text. Each text has a label, which is what is found."""
 
-    __slots__ = ("_automaton", "_overlap")
+    __slots__ = ("_labels", "_overlap", "_search")
 
-    def __init__(self, needles: Iterable[str]) -> None:
-        listed = list(needles)
-        self._automaton = AhoCorasick(listed)
-        self._overlap = max(map(len, listed)) - 1
+    def __init__(self, labelled: Mapping[str, int]) -> None:
+        self._search = AhoCorasick(labelled).find_matches_as_indexes
+        self._labels = list(labelled.values())
+        self._overlap = max(map(len, labelled)) - 1
 
     def find(self, text: str) -> set[int]:
-        """The positions, in the list of needles, of those that stand in the text."""
-        search = self._automaton.find_matches_as_indexes
+        """The labels of those that stand in the text."""
+        labels = self._labels
         if len(text) <= CHUNK_CHARS:
-            return {found[0] for found in search(text, overlapping=True)}
+            return {labels[index] for index, _, _ in self._search(text, overlapping=True)}
         out: set[int] = set()
         for start in range(0, len(text), CHUNK_CHARS):
             chunk = text[start : start + CHUNK_CHARS + self._overlap]
-            out.update(found[0] for found in search(chunk, overlapping=True))
+            out.update(labels[index] for index, _, _ in self._search(chunk, overlapping=True))
         return out
 
 
@@ -95,7 +95,7 @@ class AnyContained:
 class Literals:
     """All string atoms of one field: all folded, or all cased. Wildcards wait for the longest text they need."""
 
-    __slots__ = ("_always", "_contained", "_direct", "_ends", "_equal", "_gated", "_starts")
+    __slots__ = ("_always", "_contained", "_ends", "_equal", "_gated", "_gates", "_starts")
 
     def __init__(self, atoms: Iterable[tuple[int, Atom]]) -> None:
         by_kind: dict[Kind, dict[str, int]] = {kind: {} for kind in Kind}
@@ -114,25 +114,29 @@ class Literals:
         self._starts = Prefixes(starts) if starts else None
         self._ends = Prefixes({text[::-1]: number for text, number in ends.items()}) if ends else None
         contains = by_kind[Kind.CONTAINS]
-        needles = list(dict.fromkeys((*contains, *wild)))
-        self._contained = Contained(needles) if needles else None
-        self._direct = [(contains[text],) if text in contains else () for text in needles]
-        self._gated = {index: wild[text] for index, text in enumerate(needles) if text in wild}
+        labelled = dict(contains)
+        self._gated: dict[int, list[tuple[int, Check]]] = {}
+        for index, (text, checks) in enumerate(wild.items()):
+            if text in contains:
+                checks.append((contains[text], lambda _: True))
+            labelled[text] = gate = -1 - index
+            self._gated[gate] = checks
+        self._gates = frozenset(self._gated)
+        self._contained = Contained(labelled) if labelled else None
 
-    def scan(self, text: str, hits: set[int]) -> None:
-        """Adds the atoms that hold for a text."""
-        equal = self._equal.get(text)
-        if equal is not None:
-            hits.add(equal)
+    def scan(self, text: str) -> set[int]:
+        """The atoms that hold for a text."""
+        hits = self._contained.find(text) if self._contained is not None else set()
+        if self._gates and not self._gates.isdisjoint(hits):
+            opened = self._gates.intersection(hits)
+            hits -= opened
+            hits.update([number for gate in opened for number, fits in self._gated[gate] if fits(text)])
+        if text in self._equal:
+            hits.add(self._equal[text])
         if self._starts is not None:
             hits.update(self._starts.find(text))
         if self._ends is not None:
             hits.update(self._ends.find(text[::-1]))
-        if self._contained is not None:
-            direct, gated = self._direct, self._gated
-            for index in self._contained.find(text):
-                hits.update(direct[index])
-                if index in gated:
-                    hits.update(number for number, fits in gated[index] if fits(text))
         if self._always:
-            hits.update(number for number, fits in self._always if fits(text))
+            hits.update([number for number, fits in self._always if fits(text)])
+        return hits

@@ -24,6 +24,7 @@ class FieldMatcher:
         "_folded",
         "_networks",
         "_numbers",
+        "_plain",
         "_present",
         "_regexes",
         "missing",
@@ -53,25 +54,29 @@ class FieldMatcher:
             for number, atom in atoms
             if atom.kind is Kind.NUM
         ]
+        self._plain = not (
+            self._present or self._blank or self._cased or self._regexes or self._networks or self._numbers
+        )
 
     def scan(self, text: str) -> frozenset[int]:
         """The atoms that hold for a text."""
-        hits: set[int] = set(self._present)
+        hits = self._folded.scan(fold(text)) if self._folded is not None else set()
+        if not self._plain:
+            self._scan_others(text, hits)
+        return frozenset(hits)
+
+    def _scan_others(self, text: str, hits: set[int]) -> None:
+        hits |= self._present
         if not text:
             hits |= self._blank
-        if self._folded is not None:
-            self._folded.scan(fold(text), hits)
         if self._cased is not None:
-            self._cased.scan(text, hits)
-        for number, regex in self._regexes:
-            if regex.found_in(text):
-                hits.add(number)
+            hits |= self._cased.scan(text)
+        hits.update(number for number, regex in self._regexes if regex.found_in(text))
         if self._networks:
             hits.update(self._inside(text))
         for number, part, compare, wanted in self._numbers:
             if number_fits(text, part, compare, wanted):
                 hits.add(number)
-        return frozenset(hits)
 
     def scan_value(self, value: Any) -> frozenset[int]:
         """The atoms that hold for a value of any kind: for a list, those that hold for any of its elements."""

@@ -38,20 +38,18 @@ RESULT_BYTES = 400
 class Purse:
     """What all memos of an engine may still keep. When it is spent, everything is forgotten at once."""
 
-    __slots__ = ("_bytes", "_forget", "_left", "emptied")
+    __slots__ = ("_bytes", "_forget", "emptied", "left")
 
     def __init__(self, bytes_: int, forget: Callable[[], None]) -> None:
-        self._bytes = self._left = bytes_
+        self._bytes = self.left = bytes_
         self._forget = forget
         self.emptied = 0
 
-    def spend(self, cost: int) -> None:
-        """Takes note of an entry about to be kept; may clear every memo first."""
-        self._left -= cost
-        if self._left < 0:
-            self._left = self._bytes - cost
-            self.emptied += 1
-            self._forget()
+    def refill(self) -> None:
+        """Forgets everything that was kept."""
+        self.left = self._bytes
+        self.emptied += 1
+        self._forget()
 
 
 @dataclass(eq=False, slots=True)
@@ -92,34 +90,32 @@ class FieldMemo(dict[Any, Signature]):
     Looking up a list or mapping raises `TypeError`: those go to `scan_value`.
     """
 
-    __slots__ = ("_caches", "_matcher", "_purse", "_signatures")
+    __slots__ = ("_chars", "_matcher", "_most", "_purse", "_signatures")
 
     def __init__(self, matcher: FieldMatcher, signatures: Signatures, caches: Caches, purse: Purse) -> None:
         super().__init__()
         self._matcher = matcher
         self._signatures = signatures
-        self._caches = caches
+        self._most = caches.values
+        self._chars = caches.value_chars
         self._purse = purse
 
     def __missing__(self, value: Any) -> Signature:
-        if value is MISSING:
-            found = self[value] = self._signatures.of(self._matcher.missing)
+        if type(value) is str:
+            found = self._signatures.of(self._matcher.scan(value if value.isascii() else text_of(value)))
+            if len(value) <= self._chars:
+                self._keep(value, found, len(value))
             return found
-        if value is None:
-            found = self[value] = self._signatures.of(self._matcher.null)
+        if value is MISSING or value is None:
+            atoms = self._matcher.missing if value is MISSING else self._matcher.null
+            found = self[value] = self._signatures.of(atoms)
             return found
-        if type(value) is not str:
-            if isinstance(value, CONTAINERS):
-                return self.scan_value(value)
-            text = text_of(value)
-            found = self[text]
-            if type(value) is int and value not in (0, 1):
-                self._keep(value, found, len(text))
-            return found
+        if isinstance(value, CONTAINERS):
+            return self.scan_value(value)
         text = text_of(value)
-        found = self._signatures.of(self._matcher.scan(text))
-        if len(value) <= self._caches.value_chars:
-            self._keep(value, found, len(value))
+        found = self[text]
+        if type(value) is int and value not in (0, 1):
+            self._keep(value, found, len(text))
         return found
 
     def scan_value(self, value: Any) -> Signature:
@@ -127,7 +123,11 @@ class FieldMemo(dict[Any, Signature]):
         return self._signatures.of(self._matcher.scan_value(value))
 
     def _keep(self, value: Any, found: Signature, chars: int) -> None:
-        if len(self) >= self._caches.values:
+        purse = self._purse
+        cost = chars + ENTRY_BYTES
+        if purse.left < cost:
+            purse.refill()
+        if len(self) >= self._most:
             self.clear()
-        self._purse.spend(chars + ENTRY_BYTES)
+        purse.left -= cost
         self[value] = found

@@ -118,16 +118,31 @@ def any_of(nodes: Iterable[Node]) -> Node:
 
 
 def with_known(node: Node, known: Mapping[int, bool]) -> Node:
-    """The tree once the truth of some atoms is known: what remains to be asked."""
+    """The tree once the truth of some atoms is known: what remains to be asked. The same object if nothing changes."""
     if isinstance(node, Not):
-        return negate(with_known(node.part, known))
+        part = with_known(node.part, known)
+        return node if part is node.part else negate(part)
     if not isinstance(node, AllOf | AnyOf):
         return node
-    settled = [known[atom] for atom in node.atoms if atom in known]
-    rest = [leaf(atom) for atom in node.atoms if atom not in known]
-    parts = [with_known(part, known) for part in node.parts]
-    constants = [TRUE if value else FALSE for value in settled]
-    return (all_of if isinstance(node, AllOf) else any_of)([*constants, *rest, *parts])
+    settles = isinstance(node, AnyOf)
+    rest: list[int] = []
+    for atom in node.atoms:
+        value = known.get(atom)
+        if value is None:
+            rest.append(atom)
+        elif value is settles:
+            return TRUE if settles else FALSE
+    parts: list[Node] = []
+    same = len(rest) == len(node.atoms)
+    for part in node.parts:
+        left = with_known(part, known)
+        if isinstance(left, Constant) and left.value is settles:
+            return left
+        same = same and left is part
+        parts.append(left)
+    if same:
+        return node
+    return (any_of if settles else all_of)([*map(leaf, rest), *parts])
 
 
 def at_most(node: Node, late: Mapping[int, Node], *, positive: bool = True) -> Node:

@@ -36,10 +36,12 @@ class Required:
         """Whether length and literals leave it possible."""
         if len(text) < self.width:
             return False
-        if not self.also:
-            return True
-        folded = fold(text)
-        return all(literal in folded for literal in self.also)
+        if self.also:
+            folded = fold(text)
+            for literal in self.also:
+                if literal not in folded:
+                    return False
+        return True
 
 
 def required_by(pattern: str) -> Required:

@@ -17,11 +17,13 @@ from aegis.sigma.buckets import Bucket
 from aegis.sigma.fields import Fields, Reading
 from aegis.sigma.memos import Caches
 from aegis.sigma.naive import text_fits
-from aegis.sigma.nodes import Node, atoms_in, with_known
+from aegis.sigma.nodes import FALSE, Node, atoms_in, with_known
 from aegis.sigma.sources import Facets, facets_of
 from aegis.sigma.values import CONTAINERS, MISSING, fold, text_of
+from aegis.sigma.witnesses import Plan
 
-Make = Callable[[Mapping[int, Node], Reading], Bucket]
+Make = Callable[[Mapping[int, Plan], Reading], Bucket]
+Replan = Callable[[Node], Plan]
 
 _OTHER = None
 _ALWAYS_FOLDED = frozenset((Kind.EQ, Kind.STARTS, Kind.ENDS, Kind.CONTAINS, Kind.WILD, Kind.NUM))
@@ -37,26 +39,33 @@ class Route:
 
 @dataclass(slots=True)
 class _Realm:
-    """The rules for one set of log sources: their trees by position, and which values of the constant fields they
-    name. `touching` holds, for each constant field, its atoms.
+    """The rules for one set of log sources: their plans by position, and which values of the constant fields they
+    name. `touching` holds, for each constant field, its atoms; `touched` the rules that have any.
     """
 
-    trees: dict[int, Node]
+    plans: dict[int, Plan]
     named: dict[str, frozenset[str]]
     touching: dict[str, list[int]]
+    touched: frozenset[int]
 
 
 class Router:
     """Finds the route of an event; buckets are made on first use and the least recently made go first."""
 
     def __init__(
-        self, rules: Sequence[tuple[LogSource, Node]], atoms: Sequence[Atom], make: Make, caches: Caches
+        self,
+        rules: Sequence[tuple[LogSource, Plan]],
+        atoms: Sequence[Atom],
+        make: Make,
+        replan: Replan,
+        caches: Caches,
     ) -> None:
         self._atoms = atoms
         self._make = make
+        self._replan = replan
         self._caches = caches
         self._groups: dict[LogSource, list[int]] = {}
-        self._trees = [tree for _, tree in rules]
+        self._plans = [plan for _, plan in rules]
         for position, (source, _) in enumerate(rules):
             self._groups.setdefault(source, []).append(position)
         self._realms: dict[tuple[Any, ...], _Realm] = {}
@@ -110,19 +119,22 @@ class Router:
                 self._realms.clear()
             sources = list(self._groups.values())
             positions = sorted(position for index in groups for position in sources[index])
-            trees = {position: self._trees[position] for position in positions}
+            plans = {position: self._plans[position] for position in positions}
+            used = {position: frozenset(atoms_in(plan.exact)) for position, plan in plans.items()}
             touching: dict[str, list[int]] = {name: [] for name in facets.constants}
-            for number in sorted({atom for tree in trees.values() for atom in atoms_in(tree)}):
+            for number in sorted(frozenset().union(*used.values())):
                 if self._atoms[number].field in touching and not self._atoms[number].cased:
                     touching[str(self._atoms[number].field)].append(number)
+            on_class = frozenset(number for numbers in touching.values() for number in numbers)
+            touched = frozenset(position for position, atoms in used.items() if not on_class.isdisjoint(atoms))
             named = {
                 name: frozenset(str(self._atoms[one].operand) for one in numbers if self._atoms[one].kind is Kind.EQ)
                 for name, numbers in touching.items()
             }
-            realm = self._realms[key] = _Realm(trees, named, touching)
+            realm = self._realms[key] = _Realm(plans, named, touching, touched)
         return realm
 
-    def _folded(self, realm: _Realm, facets: Facets, tokens: tuple[Any, ...]) -> dict[int, Node]:
+    def _folded(self, realm: _Realm, facets: Facets, tokens: tuple[Any, ...]) -> dict[int, Plan]:
         known: dict[int, bool] = {}
         for name, token in zip(facets.constants, tokens, strict=True):
             if token is not MISSING:
@@ -130,12 +142,16 @@ class Router:
                     answer = _answer(self._atoms[number], token)
                     if answer is not None:
                         known[number] = answer
-        if not known:
-            return realm.trees
-        return {
-            position: with_known(tree, known) if known.keys() & set(atoms_in(tree)) else tree
-            for position, tree in realm.trees.items()
-        }
+        out: dict[int, Plan] = {}
+        for position, plan in realm.plans.items():
+            if known and position in realm.touched:
+                tree = with_known(plan.exact, known)
+                if tree == FALSE:
+                    continue
+                out[position] = plan if tree is plan.exact else self._replan(tree)
+            else:
+                out[position] = plan
+        return out
 
 
 def _class_of(view: Fields, logsource: LogSource | None) -> tuple[Any, ...]:

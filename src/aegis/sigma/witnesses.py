@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 
 from aegis.sigma.atoms import Atom, Kind
-from aegis.sigma.nodes import AllOf, AnyOf, Constant, Node, Not
+from aegis.sigma.nodes import AllOf, AnyOf, Constant, Node, Not, at_most, atoms_in
 
 Test = Callable[[AbstractSet[int]], bool]
 
@@ -56,6 +57,24 @@ def witness(node: Node, weights: Mapping[int, int]) -> frozenset[int] | None:
         choices += [inner for part in node.parts if (inner := witness(part, weights)) is not None]
         return min(choices, key=lambda atoms: (sum(weights[atom] for atom in atoms), sorted(atoms)), default=None)
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A rule's tree as it is evaluated: `exact`; its upper bound without late questions; the atoms of that bound; and
+    its witness.
+    """
+
+    exact: Node
+    bound: Node
+    atoms: frozenset[int]
+    witness: frozenset[int] | None
+
+
+def plan_of(tree: Node, late: Mapping[int, Node], weights: Mapping[int, int]) -> Plan:
+    """How a tree is evaluated."""
+    bound = at_most(tree, late)
+    return Plan(tree, bound, frozenset(atoms_in(bound)), witness(bound, weights))
 
 
 def test_of(node: Node) -> Test:
