@@ -241,7 +241,7 @@ async def _analysing(
     return Analysing(
         parts.analyst,
         governor=governor,
-        policy=_policy(config),
+        policy=analysis_policy(config),
         pseudonyms=Pseudonyms(bytes.fromhex(kept), kinds=config.privacy.kinds),
         technique_exists=parts.technique_exists,
         token=machine.token,
@@ -250,7 +250,7 @@ async def _analysing(
     )
 
 
-def _policy(config: Config) -> Policy:
+def analysis_policy(config: Config) -> Policy:
     """Which models are asked about an incident of which severity, in order of preference."""
     models = config.services["anthropic"].models if "anthropic" in config.services else {}
     triage, analysis, deep = (models.get(part) for part in ("triage", "analysis", "deep"))
