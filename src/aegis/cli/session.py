@@ -42,6 +42,9 @@ class Session:
     """Another clock and other randomness, for rehearsals; None: this machine's."""
     opened: Secrets | None = field(default=None, repr=False)
 
+    read: Config | None = field(default=None, repr=False)
+    """The configuration, once somebody asked for it."""
+
     @property
     def home(self) -> Path:
         """The state folder; it may not exist yet."""
@@ -61,11 +64,13 @@ class Session:
         return places.config_files(self.env, home=self.home, folder=self.folder)
 
     def config(self) -> Config:
-        """The whole configuration. Raises `InvalidConfig` or `ConfigError`."""
-        from aegis.config.environment import read_dotenv
-        from aegis.config.load import load
+        """The whole configuration, read once. Raises `InvalidConfig` or `ConfigError`."""
+        if self.read is None:
+            from aegis.config.environment import read_dotenv
+            from aegis.config.load import load
 
-        return load(self.files(), self.env, self.overrides, dotenv=read_dotenv(self.folder))
+            self.read = load(self.files(), self.env, self.overrides, dotenv=read_dotenv(self.folder))
+        return self.read
 
     def resolver(self, config: Config) -> Resolver:
         """What turns this configuration's references into secrets."""

@@ -39,8 +39,10 @@ async def _up(run: Session, sandbox: bool) -> None:
         from aegis.web.server import create
 
         access = Access.in_folder(app.home)
-        async with serving(create(app, access=access), listener), anyio.create_task_group() as tasks:
+        face = create(app, access=access)
+        async with serving(face, listener), anyio.create_task_group() as tasks:
             tasks.start_soon(app.run)
+            tasks.start_soon(face.warm)
             say(f"Aegis listens on {address}")
             say(f"Sign in once: {address}{access.sign_in_path()}")
             with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:

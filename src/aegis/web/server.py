@@ -1,61 +1,95 @@
-"""The ASGI application of one Aegis: API, dashboard, metrics and health behind one guard."""
+"""The ASGI application of one Aegis: health, metrics and sign-in at once, API and dashboard when they are first asked
+for, all behind one guard.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.resources import files
 
-from fastapi import FastAPI, Request, Response
-from starlette.responses import PlainTextResponse, RedirectResponse
-from starlette.types import ASGIApp
+import anyio
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from aegis import __version__
 from aegis.app import App
-from aegis.core.errors import AegisError
 from aegis.core.incidents import Status
-from aegis.web import pages
 from aegis.web.access import COOKIE, Access, Guard
-from aegis.web.api import router
 from aegis.web.feed import Feed
 from aegis.web.metrics import Metrics
-from aegis.web.problems import on_error, problem
+from aegis.web.problems import problem
 
 STATIC = {"aegis.css": "text/css", "aegis.js": "text/javascript", "aegis.svg": "image/svg+xml"}
 
 
-def create(app: App, *, access: Access, hosts: frozenset[str] = frozenset(), banner: str = "") -> ASGIApp:
+class Later:
+    """An application that is made, in a thread, when it is first asked for: FastAPI and Jinja2 take half a second to
+    import, and a prober must not wait for them.
+    """
+
+    def __init__(self, make: Callable[[], ASGIApp]) -> None:
+        self._make, self._made = make, anyio.Lock()
+        self._app: ASGIApp | None = None
+
+    async def load(self) -> ASGIApp:
+        """The application, made if need be."""
+        async with self._made:
+            if self._app is None:
+                self._app = await anyio.to_thread.run_sync(self._make)
+            return self._app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await (self._app or await self.load())(scope, receive, send)
+
+
+class Face:
+    """The whole HTTP face. `warm` makes the parts that are made later, for whoever has the time now."""
+
+    def __init__(self, app: ASGIApp, later: Later) -> None:
+        self._app, self._later = app, later
+
+    async def warm(self) -> None:
+        await self._later.load()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+
+def create(app: App, *, access: Access, hosts: frozenset[str] = frozenset(), banner: str = "") -> Face:
     """The whole HTTP face of `app`. `hosts` are the names it may be called by beside loopback; `banner` is a line on
     every page (the demo says that nothing left this machine).
     """
     feed, metrics = Feed(), Metrics()
     app.hub.add(feed)
     app.hub.add(metrics)
-    face = FastAPI(title="Aegis", version=__version__, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
-    face.add_exception_handler(AegisError, on_error)
-    face.include_router(router(app, feed))
-    face.include_router(pages.router(app, feed, banner=banner))
-    _health(face, app)
-    _metrics(face, app, metrics)
-    _sign_in(face, access)
-    _static(face)
-    return Guard(face, access=access, hosts=hosts)
+
+    def desk() -> ASGIApp:
+        from aegis.web.desk import desk as made
+
+        return made(app, feed, banner=banner)
+
+    later = Later(desk)
+    routes = [*_health(app), _metrics(app, metrics), _sign_in(access), _static(), Mount("/", later)]
+    return Face(Guard(Starlette(routes=routes), access=access, hosts=hosts), later)
 
 
-def _health(face: FastAPI, app: App) -> None:
-    @face.get("/livez", include_in_schema=False)
-    async def alive() -> Response:
+def _health(app: App) -> tuple[Route, Route]:
+    async def alive(_: Request) -> Response:
         return PlainTextResponse("ok\n")
 
-    @face.get("/readyz", include_in_schema=False)
-    async def ready() -> Response:
+    async def ready(_: Request) -> Response:
         """503 names what fails; a budget that is used up is no failure."""
         failing = await app.failing()
         if failing:
             return PlainTextResponse("".join(f"{name}: {why}\n" for name, why in failing.items()), 503)
         return PlainTextResponse("ok\n")
 
+    return Route("/livez", alive), Route("/readyz", ready)
 
-def _metrics(face: FastAPI, app: App, metrics: Metrics) -> None:
-    @face.get("/metrics", include_in_schema=False)
+
+def _metrics(app: App, metrics: Metrics) -> Route:
     async def scrape(request: Request) -> Response:
         counts = await app.outbox.counts()
         waiting = [(service, states.get("ready", 0) + states.get("leased", 0)) for service, states in counts.items()]
@@ -65,11 +99,12 @@ def _metrics(face: FastAPI, app: App, metrics: Metrics) -> None:
         body, content_type = metrics.render(request.headers.get("accept", ""))
         return Response(body, headers={"content-type": content_type})
 
+    return Route("/metrics", scrape)
 
-def _sign_in(face: FastAPI, access: Access) -> None:
-    @face.get("/sign-in", include_in_schema=False)
-    async def sign_in(request: Request, code: str = "") -> Response:
-        session = access.redeem(code)
+
+def _sign_in(access: Access) -> Route:
+    async def sign_in(request: Request) -> Response:
+        session = access.redeem(request.query_params.get("code", ""))
         if session is None:
             return problem(
                 403, "code_used", "This sign-in address was used already or is wrong; start Aegis again for a new one"
@@ -78,13 +113,17 @@ def _sign_in(face: FastAPI, access: Access) -> None:
         answer.set_cookie(COOKIE, session, httponly=True, samesite="strict", secure=request.url.scheme == "https")
         return answer
 
+    return Route("/sign-in", sign_in)
 
-def _static(face: FastAPI) -> None:
+
+def _static() -> Route:
     folder = files("aegis.web") / "static"
     held = {name: (folder / name).read_bytes() for name in STATIC}
 
-    @face.get("/static/{name}", include_in_schema=False)
-    async def static(name: str) -> Response:
+    async def static(request: Request) -> Response:
+        name = request.path_params["name"]
         if name not in held:
             return problem(404, "no_such_file", "There is no such file")
         return Response(held[name], media_type=STATIC[name])
+
+    return Route("/static/{name}", static)

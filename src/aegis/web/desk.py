@@ -1,0 +1,22 @@
+"""What people and programs work at: the API and the dashboard's pages, as one FastAPI application."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from aegis import __version__
+from aegis.app import App
+from aegis.core.errors import AegisError
+from aegis.web import pages
+from aegis.web.api import router
+from aegis.web.feed import Feed
+from aegis.web.problems import on_error
+
+
+def desk(app: App, feed: Feed, *, banner: str = "") -> FastAPI:
+    """The API under `/api` and the pages, bound to one running Aegis."""
+    made = FastAPI(title="Aegis", version=__version__, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
+    made.add_exception_handler(AegisError, on_error)
+    made.include_router(router(app, feed))
+    made.include_router(pages.router(app, feed, banner=banner))
+    return made
