@@ -155,7 +155,7 @@ def test_completion_scripts(tmp_path: Path, shell: str, sign: str) -> None:
 def test_completion_finds_commands(tmp_path: Path) -> None:
     context = click.Context(root, obj=Session(env={}, folder=tmp_path))
 
-    assert [item.value for item in root.shell_complete(context, "c")] == ["check", "config", "completion"]
+    assert [item.value for item in root.shell_complete(context, "c")] == ["check", "config", "cache", "completion"]
 
 
 def test_a_shared_option_stands_before_or_after_the_command(tmp_path: Path) -> None:

@@ -52,7 +52,10 @@ def _read(path: Path) -> Catalogue:
     try:
         if path.stat().st_size > BUNDLE_BYTES_MAX:
             raise BadInput(f"{path} is larger than any bundle", code="too_large")
-        return parse_stix(orjson.loads(path.read_bytes()))
+        bundle = orjson.loads(path.read_bytes())
+        if not isinstance(bundle, dict):
+            raise BadInput(f"{path} is no STIX bundle: not an object", code="not_stix")
+        return parse_stix(bundle)
     except (OSError, orjson.JSONDecodeError) as error:
         raise BadInput(f"{path} is no STIX bundle: {error}", code="not_stix") from error
 

@@ -73,5 +73,6 @@ async def _decide(run: Session, delivery_id: str, what: str) -> int:
             done = await outbox.replay(delivery_id, now=SystemClock().now())
         else:
             done = await outbox.drop(delivery_id)
-    say(f"{delivery_id}: {'done' if done else 'no such dead letter; `aegis outbox list` shows them'}")
+    missing = "no dead letter, or a newer message of its incident took its place; see `aegis outbox list`"
+    say(f"{delivery_id}: {'done' if done else missing}")
     return Exit.OK if done else Exit.NOT_FOUND
