@@ -10,4 +10,16 @@ from aegis.library.clients import govern as govern
 from aegis.library.opening import open_governor as open_governor
 
 __version__: str
-__all__: list[str]
+__all__ = [
+    "Budget",
+    "BudgetExceeded",
+    "Call",
+    "Governor",
+    "Priority",
+    "Refused",
+    "ServiceError",
+    "__version__",
+    "govern",
+    "governed",
+    "open_governor",
+]

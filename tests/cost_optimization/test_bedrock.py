@@ -14,6 +14,7 @@ from tests.cost_optimization.conftest import Make
 
 from aegis.core.errors import BadInput, BudgetExceeded, ServiceError
 from aegis.cost_optimization import CostOptimizer, FreeTierLimits, ModelSelectionCriteria, ModelSelector, ServiceType
+from aegis.cost_optimization.bedrock import Question
 from aegis.cost_optimization.model_selector import LADDER
 
 pytestmark = pytest.mark.anyio
@@ -116,6 +117,12 @@ async def test_a_quota_refuses_before_anything_is_asked(make: Make, clients: Cli
         await optimizer.execute_bedrock_inference("hello", response_length="long")
     assert not clients.bedrock.asked
     await optimizer.execute_bedrock_inference("hello", response_length="short")
+
+
+def test_a_shared_part_that_may_be_cached_is_held_at_the_rate_of_writing_it() -> None:
+    assert "cache_write_tokens" not in Question(models=LADDER, prompt="a", system="b" * 100).worst()
+    long = Question(models=LADDER, prompt="a", system="b" * 20_000).worst()
+    assert long["cache_write_tokens"] == 20_000
 
 
 def error(status: int, code: str) -> ClientError:

@@ -8,6 +8,7 @@ import pytest
 from tests.cost_optimization.aws import MB, PRICES, Clients
 from tests.cost_optimization.conftest import Make, SteppingClock, go_on
 
+from aegis.core.calls import Call
 from aegis.core.errors import BadInput, BudgetExceeded, ConfigError, Stopped, Throttled
 from aegis.cost_optimization import (
     CacheManager,
@@ -41,7 +42,8 @@ async def test_calls_are_spaced_as_a_quota_fills_and_blocked_at_its_end(make: Ma
             await run(ServiceType.BEDROCK, lambda: None, RequestPriority.MEDIUM)
         waits.append(clock.wall_ms - before)
     assert waits[0] == 0
-    assert [1_000, 3_000, 10_000] <= waits[1:] <= [2_000, 6_000, 20_000]
+    spaces = [1_000, 3_000, 10_000]
+    assert all(space <= wait <= 2 * space for space, wait in zip(spaces, waits[1:], strict=True))
     await use(optimizer, 100)
     with pytest.raises(Throttled):
         await run(ServiceType.BEDROCK, lambda: None, RequestPriority.MEDIUM)
@@ -112,6 +114,15 @@ async def test_what_was_used_outside_counts_even_over_the_quota(make: Make) -> N
     assert optimizer.get_optimization_dashboard()["cost_analysis"]["free_tier_status"] == "exceeded"
     with pytest.raises(BadInput):
         await optimizer.usage_tracker.track_usage(ServiceType.BEDROCK, {"input_tokens": -1})
+
+
+async def test_the_quotas_count_the_optimisers_own_calls_only(make: Make) -> None:
+    optimizer = make()
+    model, governor = "global.anthropic.claude-haiku-5-5", optimizer.engine.governor
+    call = Call(id="1", service="bedrock", operation="Converse", worst={"input_tokens": 9}, models=(model,))
+    with governor.admit(call) as reservation:
+        reservation.settle({"input_tokens": 9})
+    assert optimizer.usage_tracker.get_current_usage(ServiceType.BEDROCK).units["input_tokens"] == 0
 
 
 async def test_s3_requests_and_bytes_have_quotas(make: Make, clients: Clients) -> None:

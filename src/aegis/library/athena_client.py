@@ -32,8 +32,8 @@ _FREE = ("get_", "list_", "batch_get_", "stop_query_execution", "can_paginate", 
 class AthenaFace:
     """Stands before an Athena client."""
 
-    def __init__(self, client: Any, terms: Terms) -> None:
-        self._client, self._terms = client, terms
+    def __init__(self, client: Any, terms: Terms, *, open_max: int = OPEN_MAX) -> None:
+        self._client, self._terms, self._open_max = client, terms, open_max
         self._open: OrderedDict[str, tuple[ExitStack, Reservation]] = OrderedDict()
         self._holds: dict[str, int] = {}
         self._lock = Lock()
@@ -49,7 +49,7 @@ class AthenaFace:
             answer = self._client.start_query_execution(**request)
             with self._lock:
                 self._open[answer["QueryExecutionId"]] = (stack.pop_all(), reservation)
-        while len(self._open) > OPEN_MAX:
+        while len(self._open) > self._open_max:
             self._end(next(iter(self._open)), None)
         return answer
 
