@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import orjson
 
+from aegis.core.errors import BadInput
 from aegis.core.money import USD
 from aegis.core.prices import MILLION, Listed, Pattern, Price, PriceBook, Tiers, free
 
@@ -51,24 +52,57 @@ ATHENA_PER_MILLION_BYTES: Final = 4_548
 
 def load_prices(folder: Path | None = None, overrides: Mapping[tuple[str, str], Price] | None = None) -> PriceBook:
     """All prices: the list (compiled into `folder` when it is new there), the shipped ones, then `overrides`."""
-    return PriceBook(listed=list(_listed(folder)), overrides={**_shipped(), **(overrides or {})})
+    return PriceBook(listed=list(listed(_table(folder))), overrides={**_shipped(), **(overrides or {})})
 
 
-def compile_list() -> bytes:
-    """The list as integers, in JSON. Imports the whole list: about 0.8 s of CPU."""
-    from genai_prices.data import providers
+def compile_list(raw: bytes = b"", source: str = "") -> bytes:
+    """The list as integers, in JSON: the installed one, or `raw`, a newer one as its project publishes it. Imports the
+    whole list: about 0.8 s of CPU. Raises `BadInput` for bytes that are no such list.
+    """
+    from genai_prices.data import providers as installed
 
+    providers = _read_list(raw) if raw else installed
     models = [
         [PROVIDERS[provider.id], model.id, list(_patterns(model.match)), list(_dated(model.prices))]
         for provider in providers
         if provider.id in PROVIDERS
         for model in provider.models
     ]
-    return orjson.dumps({"schema": SCHEMA, "source": f"{LIST} {version(LIST)}", "models": models})
+    if not models:
+        raise BadInput(f"that list prices no model of {', '.join(PROVIDERS)}", code="not_prices")
+    return orjson.dumps({"schema": SCHEMA, "source": source or f"{LIST} {version(LIST)}", "models": models})
 
 
-def _listed(folder: Path | None) -> Iterator[Listed]:
-    table = orjson.loads(_table(folder))
+def _read_list(raw: bytes) -> Any:
+    """Providers, read by the list's own package. What its checks let through as nonsense fails in the compiling."""
+    from genai_prices.types import _providers_from_raw
+    from pydantic import ValidationError
+
+    try:
+        return _providers_from_raw(orjson.loads(raw))
+    except (orjson.JSONDecodeError, ValidationError, TypeError, ValueError, KeyError, AttributeError) as error:
+        raise BadInput(f"that is no price list of {LIST} ({type(error).__name__})", code="not_prices") from error
+
+
+def table_in_use(folder: Path) -> bytes:
+    """The compiled table that an Aegis on this state folder reads at its start."""
+    return _table(folder)
+
+
+def keep_table(folder: Path, table: bytes) -> Path:
+    """Put a compiled table in the place of the one in use, whole or not at all; it holds from the next start on."""
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = folder / f"prices-{version(LIST)}.json"
+    # Written beside and moved over, so that a kill in the middle leaves no half table.
+    fresh = kept.with_suffix(".new")
+    fresh.write_bytes(table)
+    fresh.replace(kept)
+    return kept
+
+
+def listed(text: bytes) -> Iterator[Listed]:
+    """The models of a compiled table."""
+    table = orjson.loads(text)
     for service, name, patterns, dated in table["models"]:
         yield Listed(
             service=service,
@@ -96,11 +130,7 @@ def _table(folder: Path | None) -> bytes:
         if _whole(text):
             return text
     text = compile_list()
-    folder.mkdir(parents=True, exist_ok=True)
-    # Written beside and moved over, so that a kill in the middle leaves no half table.
-    fresh = kept.with_suffix(".new")
-    fresh.write_bytes(text)
-    fresh.replace(kept)
+    keep_table(folder, text)
     return text
 
 
@@ -159,4 +189,6 @@ def _tiers(value: Any, units: int) -> Tiers:
 
 
 def _nanos(dollars: Decimal, units: int) -> int:
+    if not dollars.is_finite() or dollars < 0:
+        raise BadInput("a price that is negative or no number: it would mint money", code="not_prices")
     return int((dollars * USD * MILLION / units).to_integral_value(rounding=ROUND_UP))
