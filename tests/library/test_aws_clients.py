@@ -12,7 +12,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from tests.connectors.contracts import Contract
-from tests.library.stage import PRICES
+from tests.library.stage import PRICES, Method, Pieces, thing
 
 import aegis
 from aegis.core.errors import ConfigError, UnknownPrice
@@ -158,3 +158,14 @@ def test_a_query_that_does_not_fit_never_starts(governor: SyncGovernor) -> None:
 def test_other_services_and_event_loops_are_refused_by_name(governor: SyncGovernor) -> None:
     with pytest.raises(ConfigError, match="ec2 is no metered"):
         aegis.govern(Wire("ec2", (200, {})).client, governor)
+
+
+def test_a_converse_stream_stands_in_its_answer_and_is_settled_at_its_end(governor: SyncGovernor) -> None:
+    events = [{"contentBlockDelta": {"delta": {"text": "fine"}}}, {"metadata": {"usage": ANSWER["usage"]}}]
+    stream = Method({"stream": Pieces(*events), "ResponseMetadata": {"HTTPStatusCode": 200}})
+    meta = thing(service_model=thing(service_name="bedrock-runtime"), config=thing())
+    meta.config.retries = {"total_max_attempts": 1}
+    answer = aegis.govern(thing(meta=meta, converse_stream=stream), governor).converse_stream(**ASK)
+    assert answer["ResponseMetadata"] == {"HTTPStatusCode": 200}
+    assert list(answer["stream"]) == events
+    assert spent(governor) == 100 + 100 + 100
