@@ -150,3 +150,22 @@ def test_warnings_do_not_fail_and_quiet_says_nothing(tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert "warning: routes - jira is told by a route" in result.stderr
     assert here.run("check", "--quiet").output == ""
+
+
+def test_a_rule_that_cannot_be_used_is_a_warning_that_names_its_file(tmp_path: Path) -> None:
+    here = place(tmp_path)
+    rules = here.folder / "rules"
+    rules.mkdir()
+    (rules / "broken.yml").write_text("title: [unfinished\n")
+    (rules / "unknown.yml").write_text(
+        "title: Asks for what is not there\nid: 5f0c1d2e-0000-4000-8000-000000000001\nlevel: high\n"
+        "logsource: {product: linux}\ndetection: {a: {user|nosuch: x}, condition: a}\n"
+    )
+    here.write(f"detection: {{rules: [{rules}]}}\n")
+
+    result = here.run("check", "--json")
+
+    assert (result.exit_code, data(result)["ok"]) == (0, True)
+    assert len(data(result)["warnings"]) == 2
+    assert all(any(name in warning for warning in data(result)["warnings"]) for name in ("broken.yml", "unknown.yml"))
+    assert "warning: " in here.run("check").stderr

@@ -38,7 +38,8 @@ def command(*, quiet: bool, as_json: bool) -> int:
         return _report([("", "", line) for line in error.problems], (), str(error), quiet=quiet, as_json=as_json)
     found = [*_secrets(here, config), *_rules(config), *_state(here, config)]
     text = "\n".join(" ".join(part for part in (where, path, "-", message) if part) for where, path, message in found)
-    return _report(found, config.warnings, text, quiet=quiet, as_json=as_json)
+    warnings = config.warnings if found else (*config.warnings, *_unused_rules(config))
+    return _report(found, warnings, text, quiet=quiet, as_json=as_json)
 
 
 def _report(found: list[Found], warnings: tuple[str, ...], text: str, *, quiet: bool, as_json: bool) -> Exit:
@@ -94,6 +95,15 @@ def _rules(config: Config) -> Iterator[Found]:
     for folder in config.detection.rules:
         if not folder.is_dir():
             yield config.origin("detection.rules"), "detection.rules", f"{folder} is no folder"
+
+
+def _unused_rules(config: Config) -> tuple[str, ...]:
+    """Every rule that cannot be used, and why: the others work without it, so this is only a warning."""
+    from aegis.incidents.detection import Detector
+    from aegis.incidents.rules.pack import load_pack
+
+    rules = config.detection
+    return tuple(str(one) for one in Detector(load_pack(rules.rules, shipped=rules.shipped, off=rules.off)).problems)
 
 
 def _state(here: Session, config: Config) -> Iterator[Found]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 
@@ -9,6 +10,7 @@ import click
 
 from aegis.cli.commands import Speaking
 from aegis.cli.session import Session, say, session
+from aegis.core.telemetry import Happened, LoopFailed
 
 
 @click.command(cls=Speaking, examples=("aegis up", "aegis up --set server.listen=127.0.0.1:9000"))
@@ -35,18 +37,34 @@ async def _up(run: Session, sandbox: bool) -> None:
         raise ConfigError(f"server.listen: without accounts only loopback is served, not {server.host}")
     listener = listen(server.host, server.port)
     address = server.public_url or f"http://{server.host}:{listener.getsockname()[1]}"
-    async with opened(run, sandbox=sandbox, link_base=address) as (app, _):
+    _log_to_stderr(run)
+    async with opened(run, sandbox=sandbox, observers=(_logged,), link_base=address) as (app, _):
         from aegis.web.server import create
 
         access = Access.in_folder(app.home)
         face = create(app, access=access)
-        async with serving(face, listener), anyio.create_task_group() as tasks:
-            tasks.start_soon(app.run)
-            tasks.start_soon(face.warm)
-            say(f"Aegis listens on {address}")
-            say(f"Sign in once: {address}{access.sign_in_path()}")
-            with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async with serving(face, listener), anyio.create_task_group() as tasks:
+                tasks.start_soon(app.run)
+                tasks.start_soon(face.warm)
+                say(f"Aegis listens on {address}")
+                say(f"Sign in once: {address}{access.sign_in_path()}")
                 async for _signal in signals:
                     break
-            say("stopping")
-            tasks.cancel_scope.cancel()
+                say("stopping")
+                tasks.cancel_scope.cancel()
+
+
+def _log_to_stderr(run: Session) -> None:
+    """From now on every log record of the process goes to stderr, without secrets: lines for people, else JSON."""
+    from datetime import UTC, datetime
+
+    from aegis.secrets.logs import set_up
+
+    redactor = run.secrets(run.config()).redactor
+    set_up(sys.stderr, redactor=redactor, now=lambda: datetime.now(UTC), as_json=not sys.stderr.isatty())
+
+
+def _logged(happened: Happened) -> None:
+    if isinstance(happened, LoopFailed):
+        logging.getLogger("aegis.loops").error("%s failed: %s\n%s", happened.loop, happened.message, happened.trace)
