@@ -83,8 +83,10 @@ def _standing(routes: APIRouter, app: App, feed: Feed) -> None:
 
     @routes.get("/services")
     async def services() -> Response:
-        """Every service: state, deliveries, calls, refusals and cost."""
-        return _json({"schema": "aegis.services/1", "services": [views.service_row(s) for s in await app.services()]})
+        """Every service: state, deliveries, calls, refusals and cost; and how the gates of each stand."""
+        rows = [views.service_row(service) for service in await app.services()]
+        gates = [views.gate_row(status) for status in app.governor.services()]
+        return _json({"schema": "aegis.services/1", "services": rows, "gates": gates})
 
     @routes.get("/feed")
     async def live() -> Response:

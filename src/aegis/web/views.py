@@ -13,6 +13,7 @@ from aegis.core.feed import FeedLine
 from aegis.core.incidents import AnalysisSource, Incident, Severity
 from aegis.core.money import Nanos, format_usd, show_usd
 from aegis.core.techniques import TECHNIQUES
+from aegis.governor.gates import ServiceStatus
 from aegis.incidents.compose import document
 from aegis.incidents.names import short_name
 
@@ -173,6 +174,19 @@ def service_row(service: ServiceState) -> dict[str, Any]:
         "dead": service.dead,
         "cost": _cost(service.cost),
         "cost_usd": format_usd(service.cost),
+    }
+
+
+def gate_row(status: ServiceStatus) -> dict[str, Any]:
+    """How the gates of one service stand. `room` calls may start now of `rate`; both are None without a rate."""
+    return {
+        "service": status.service,
+        "breaker": status.breaker.value,
+        "why": status.why,
+        "room": status.room,
+        "rate": status.rate,
+        "throttle": status.throttle.name.lower(),
+        "waiting": status.waiting,
     }
 
 
