@@ -12,7 +12,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from aegis.sigma.atoms import Atom, AtomTable, Kind
-from aegis.sigma.fields import Fields, Reading, reader
+from aegis.sigma.fields import Fields, Reader, Reading, reader
 from aegis.sigma.naive import ref_holds
 from aegis.sigma.nodes import TRUE, AllOf, Constant, FieldRef, Node, Not, any_of, at_most, atoms_in, leaf
 from aegis.sigma.regexes import compile_regex
@@ -65,8 +65,7 @@ class Asker:
             value = node.value
             return lambda _true, _view: value
         if isinstance(node, FieldRef):
-            reading = self._reading
-            return lambda _, view: ref_holds(node, view, reading)
+            return self._ref(node)
         if isinstance(node, Not):
             inner = self._exact(node.part)
             return lambda true, view: not inner(true, view)
@@ -75,15 +74,28 @@ class Asker:
         parts = [self._exact(part) for part in node.parts]
         return _every(early, asks, parts) if isinstance(node, AllOf) else _some(early, asks, parts)
 
+    def _ref(self, ref: FieldRef) -> Exact:
+        reading, ref_field, ref_other = self._reading, self._read(ref.field), self._read(ref.other)
+
+        def holds(_: AbstractSet[int], view: Fields) -> bool:
+            mine, other = ref_field(view), ref_other(view)
+            if type(mine) is str and type(other) is str and ref.shape == "eq" and len(mine) != len(other):
+                return not mine.isascii() and ref_holds(ref, view, reading)
+            return mine is not MISSING and other is not MISSING and ref_holds(ref, view, reading)
+
+        return holds
+
+    def _read(self, name: str) -> Reader:
+        return reader(name, self._reading) or (lambda view: view.get(name, MISSING))
+
     def _regex(self, number: int) -> Ask:
         if number not in self._asks:
             self._asks[number] = self._compiled(self._atoms[number])
         return self._asks[number]
 
     def _compiled(self, atom: Atom) -> Ask:
-        name = str(atom.field)
+        read = self._read(str(atom.field))
         found_in = compile_regex(str(atom.operand[0]), str(atom.operand[1])).found_in
-        read = reader(name, self._reading) or (lambda view: view.get(name, MISSING))
 
         def ask(view: Fields) -> bool:
             value = read(view)

@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from typing import cast
 
-from ahocorasick_rs import AhoCorasick, MatchKind
+from ahocorasick_rs import AhoCorasick, Implementation, MatchKind
 
 from aegis.sigma.atoms import Atom, Kind
 from aegis.sigma.globs import Glob
@@ -16,6 +16,15 @@ from aegis.sigma.patterns import Pieces
 
 CHUNK_CHARS = 1 << 14
 """Long values are searched piece by piece, so that what the search returns at once stays small."""
+
+LONG_CHARS = 512
+DENSE_AFTER_CHARS = 500_000
+"""Once so much long text was searched, a dense automaton pays: it takes some 5 ms to build and halves the search."""
+DENSE_NEEDLE_CHARS = 16_384
+"""Needles for which a dense automaton stays within some 4 MB."""
+
+FEW = 8
+"""Up to so many texts are asked one by one (measured: an index costs as much as some ten of them)."""
 
 Check = Callable[[str], bool]
 
@@ -55,22 +64,32 @@ class Prefixes:
 class Contained:
     """Which of many texts stand somewhere in a text. Each text has a label, which is what is found."""
 
-    __slots__ = ("_labels", "_overlap", "_search")
+    __slots__ = ("_labelled", "_labels", "_left", "_overlap", "_search")
 
     def __init__(self, labelled: Mapping[str, int]) -> None:
         self._search = AhoCorasick(labelled).find_matches_as_indexes
         self._labels = list(labelled.values())
         self._overlap = max(map(len, labelled)) - 1
+        self._labelled = labelled
+        self._left = DENSE_AFTER_CHARS if sum(map(len, labelled)) <= DENSE_NEEDLE_CHARS else 0
 
     def find(self, text: str) -> set[int]:
         """The labels of those that stand in the text."""
+        if len(text) > LONG_CHARS:
+            return self._find_in_long(text)
         labels = self._labels
-        if len(text) <= CHUNK_CHARS:
-            return {labels[index] for index, _, _ in self._search(text, overlapping=True)}
+        return {labels[index] for index, _, _ in self._search(text, overlapping=True)}
+
+    def _find_in_long(self, text: str) -> set[int]:
+        if self._left > 0:
+            self._left -= len(text)
+            if self._left <= 0:
+                self._search = AhoCorasick(self._labelled, implementation=Implementation.DFA).find_matches_as_indexes
+        labels = self._labels
         out: set[int] = set()
         for start in range(0, len(text), CHUNK_CHARS):
             chunk = text[start : start + CHUNK_CHARS + self._overlap]
-            out.update(labels[index] for index, _, _ in self._search(chunk, overlapping=True))
+            out.update([labels[index] for index, _, _ in self._search(chunk, overlapping=True)])
         return out
 
 
@@ -92,10 +111,47 @@ class AnyContained:
         return any(search(text[at : at + CHUNK_CHARS + self._overlap]) for at in range(0, len(text), CHUNK_CHARS))
 
 
+class Few:
+    """A handful of texts, asked one by one: below some ten that is faster than any index."""
+
+    __slots__ = ("_kind", "_pairs", "_texts")
+
+    def __init__(self, entries: Mapping[str, int], kind: Kind) -> None:
+        self._texts = tuple(entries)
+        self._pairs = tuple(entries.items())
+        self._kind = kind
+
+    def find(self, text: str) -> Iterable[int]:
+        """The atoms that hold for the text."""
+        match self._kind:
+            case Kind.STARTS:
+                if text.startswith(self._texts):
+                    return [number for one, number in self._pairs if text.startswith(one)]
+            case Kind.ENDS:
+                if text.endswith(self._texts):
+                    return [number for one, number in self._pairs if text.endswith(one)]
+            case _:
+                return [number for one, number in self._pairs if one in text]
+        return ()
+
+
+class Suffixes:
+    """Which of many texts a text ends with."""
+
+    __slots__ = ("_prefixes",)
+
+    def __init__(self, entries: Mapping[str, int]) -> None:
+        self._prefixes = Prefixes({text[::-1]: number for text, number in entries.items()})
+
+    def find(self, text: str) -> Iterable[int]:
+        """The atoms of every entry that the text ends with."""
+        return self._prefixes.find(text[::-1])
+
+
 class Literals:
     """All string atoms of one field: all folded, or all cased. Wildcards wait for the longest text they need."""
 
-    __slots__ = ("_always", "_contained", "_ends", "_equal", "_gated", "_gates", "_starts")
+    __slots__ = ("_always", "_equal", "_finders", "_gated", "_gates")
 
     def __init__(self, atoms: Iterable[tuple[int, Atom]]) -> None:
         by_kind: dict[Kind, dict[str, int]] = {kind: {} for kind in Kind}
@@ -109,10 +165,6 @@ class Literals:
                 place.append((number, Glob(pieces).fits))
             else:
                 by_kind[atom.kind][str(atom.operand)] = number
-        self._equal = by_kind[Kind.EQ]
-        starts, ends = by_kind[Kind.STARTS], by_kind[Kind.ENDS]
-        self._starts = Prefixes(starts) if starts else None
-        self._ends = Prefixes({text[::-1]: number for text, number in ends.items()}) if ends else None
         contains = by_kind[Kind.CONTAINS]
         labelled = dict(contains)
         self._gated: dict[int, list[tuple[int, Check]]] = {}
@@ -122,21 +174,28 @@ class Literals:
             labelled[text] = gate = -1 - index
             self._gated[gate] = checks
         self._gates = frozenset(self._gated)
-        self._contained = Contained(labelled) if labelled else None
+        self._equal = by_kind[Kind.EQ]
+        self._finders = [
+            (Few(entries, kind) if len(entries) <= FEW else index(entries)).find
+            for kind, entries, index in (
+                (Kind.CONTAINS, labelled, Contained),
+                (Kind.STARTS, by_kind[Kind.STARTS], Prefixes),
+                (Kind.ENDS, by_kind[Kind.ENDS], Suffixes),
+            )
+            if entries
+        ]
 
     def scan(self, text: str) -> set[int]:
         """The atoms that hold for a text."""
-        hits = self._contained.find(text) if self._contained is not None else set()
+        hits: set[int] = set()
+        for find in self._finders:
+            hits.update(find(text))
         if self._gates and not self._gates.isdisjoint(hits):
             opened = self._gates.intersection(hits)
             hits -= opened
             hits.update([number for gate in opened for number, fits in self._gated[gate] if fits(text)])
         if text in self._equal:
             hits.add(self._equal[text])
-        if self._starts is not None:
-            hits.update(self._starts.find(text))
-        if self._ends is not None:
-            hits.update(self._ends.find(text[::-1]))
         if self._always:
             hits.update([number for number, fits in self._always if fits(text)])
         return hits

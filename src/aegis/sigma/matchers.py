@@ -12,6 +12,7 @@ from aegis.sigma.literals import Literals
 from aegis.sigma.regexes import compile_regex
 from aegis.sigma.values import MISSING, elements, fold, number_fits, text_of
 
+_NOTHING: frozenset[int] = frozenset()
 _STRINGS = frozenset((Kind.EQ, Kind.STARTS, Kind.ENDS, Kind.CONTAINS, Kind.WILD))
 
 
@@ -46,7 +47,7 @@ class FieldMatcher:
         ]
         folded = [pair for pair in atoms if pair[1].kind in _STRINGS and not pair[1].cased]
         cased = [pair for pair in atoms if pair[1].kind in _STRINGS and pair[1].cased]
-        self._folded = Literals(folded) if folded else None
+        self._folded = Literals(folded)
         self._cased = Literals(cased) if cased else None
         self._networks = [(number, *_mask(str(atom.operand))) for number, atom in atoms if atom.kind is Kind.CIDR]
         self._numbers = [
@@ -60,10 +61,13 @@ class FieldMatcher:
 
     def scan(self, text: str) -> frozenset[int]:
         """The atoms that hold for a text."""
-        hits = self._folded.scan(fold(text)) if self._folded is not None else set()
+        folded = text.lower()
+        if not folded.isascii():
+            folded = fold(text)
+        hits = self._folded.scan(folded)
         if not self._plain:
             self._scan_others(text, hits)
-        return frozenset(hits)
+        return frozenset(hits) if hits else _NOTHING
 
     def _scan_others(self, text: str, hits: set[int]) -> None:
         hits |= self._present
