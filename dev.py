@@ -26,6 +26,8 @@ VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 OLDEST = (3, 11)
+PEERS = {"chromium": "chromium", "promtool": "prometheus"}
+APT_SECONDS_MAX = 240
 
 
 def fail(message: str) -> None:
@@ -96,8 +98,27 @@ def demo(arguments: list[str]) -> None:
     os.execv(PYTHON, [str(PYTHON), "-m", "aegis", "demo", *arguments])
 
 
+def peers() -> None:
+    """Install what the tests are tried against and Python's packages do not hold: Chromium and promtool.
+
+    Only as root on a machine with apt-get; elsewhere the tests that need them skip and say so.
+    """
+    missing = [package for command, package in PEERS.items() if not shutil.which(command)]
+    if not missing or not shutil.which("apt-get") or not hasattr(os, "geteuid") or os.geteuid() != 0:
+        return
+    print(f"installing {' and '.join(missing)} for the tests ...", file=sys.stderr, flush=True)
+    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    try:
+        for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *missing]):
+            run_quietly = ["apt-get", *command]
+            subprocess.run(run_quietly, check=True, timeout=APT_SECONDS_MAX, stdout=subprocess.DEVNULL, env=env)
+    except (subprocess.SubprocessError, OSError) as error:
+        print(f"not installed ({error}); the tests that need them skip", file=sys.stderr, flush=True)
+
+
 def test(arguments: list[str]) -> None:
     setup("dev.txt")
+    peers()
     chosen = [a for a in arguments if a != "--long"]
     if not chosen:
         run(PYTHON, "-m", "ruff", "format", "--check", ".")
