@@ -12,17 +12,15 @@ from tests.cli.spending import spend
 from aegis.governor.actions import NAMES
 
 TEXT = (Path(__file__).parents[2] / "docs" / "budgets.md").read_text(encoding="utf-8")
+CONFIGURATION = re.search(r"```yaml\n(.+?)```", TEXT, re.DOTALL)[1]  # type: ignore[index]
+QUOTA = "  athena-scan: {scope: {service: athena}, meter: bytes_scanned, monthly: {emergency: 10TB}, throttle: {}}\n"
 SHOWN = re.findall(r"^\$ aegis (.+)$", TEXT, re.MULTILINE)
 
 
 @pytest.mark.parametrize("as_json", [False, True], ids=["text", "json"])
 def test_every_command_that_is_shown_runs(tmp_path: Path, *, as_json: bool) -> None:
     here = place(tmp_path)
-    here.write(
-        "budgets:\n"
-        "  everything: {daily: {warning: 0.05, critical: 0.08, emergency: 0.10}}\n"
-        "  athena-scan: {scope: {service: athena}, meter: bytes_scanned, monthly: {emergency: 10TB}, throttle: {}}\n"
-    )
+    here.write(CONFIGURATION.replace("budgets:\n", f"budgets:\n{QUOTA}"))
     anyio.run(spend, here, 9, 5)
 
     assert len(SHOWN) > 25
@@ -32,7 +30,7 @@ def test_every_command_that_is_shown_runs(tmp_path: Path, *, as_json: bool) -> N
         more = ["--json"] if as_json and "--json" not in words else []
         result = here.run(*words, *more)
         assert result.exit_code == expected, f"aegis {shown}: {result.stderr}"
-        assert result.stdout, f"aegis {shown} says something"
+        assert result.output, f"aegis {shown} says something"
         assert not as_json or result.stdout.startswith('{"schema": "aegis.'), shown
 
 
