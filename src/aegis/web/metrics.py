@@ -30,6 +30,10 @@ TOOK_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120
 """From a loopback answer to the longest time-out of a model call."""
 
 
+SOURCES_MAX = 100
+"""Names of log sources that are told apart: senders choose them, and every label value costs memory for ever."""
+
+
 class Metrics:
     """An observer that counts, and the registry that is scraped. `scrapes` counts the scrapes themselves."""
 
@@ -37,6 +41,7 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a series of its own for when each counter began tells nobody anything
         registry = self.registry = CollectorRegistry()
         self.scrapes = 0
+        self._sources: set[str] = set()
         build = Gauge("aegis_build_info", "The running version", ["version"], registry=registry)
         build.labels(__version__).set(1)
         self.events = Counter("aegis_events", "Events taken in", ["source"], registry=registry)
@@ -67,9 +72,10 @@ class Metrics:
     def __call__(self, happened: Happened) -> None:
         match happened:
             case EventsTaken():
-                self.events.labels(happened.source).inc(happened.taken)
+                source = self._source(happened.source)
+                self.events.labels(source).inc(happened.taken)
                 if happened.rejected:
-                    self.rejected.labels(happened.source).inc(happened.rejected)
+                    self.rejected.labels(source).inc(happened.rejected)
             case DetectionMade():
                 self.detections.labels(happened.detection.severity.name).inc()
             case IncidentChanged():
@@ -85,6 +91,12 @@ class Metrics:
             case ServiceAnswered():
                 self.requests.labels(happened.service, str(happened.status)).inc()
                 self.took.labels(happened.service).observe(happened.took_ms / 1000)
+
+    def _source(self, name: str) -> str:
+        if name not in self._sources and len(self._sources) >= SOURCES_MAX:
+            return "other"
+        self._sources.add(name)
+        return name
 
     def _incident(self, incident: Incident, change: str) -> None:
         self.changes.labels(change).inc()
