@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -233,11 +234,9 @@ class BudgetActions:
             await self._resume(scope, reason, standing)
         await self._keep()
         text = f"A new {standing.kind} window of the budget {standing.budget} opened: calls are admitted again"
-        try:
+        with suppress(BadInput):  # retention has deleted it
             await self._pipeline.note(standing.incident, by=BY, text=text)
             await self._pipeline.resolve(standing.incident, by=BY)
-        except BadInput:
-            return  # retention has deleted it
 
     async def _resume(self, scope: Mapping[str, str], reason: str, standing: Standing) -> None:
         """Turn a switch back, unless another crossing still needs it or a person has turned it since."""
@@ -305,7 +304,8 @@ class BudgetActions:
     async def _note(self, standing: Standing, outcomes: Sequence[Outcome]) -> None:
         if outcomes:
             text = f"Actions at {standing.level}: {sentence(outcomes)}"
-            await self._pipeline.note(standing.incident, by=BY, text=text)
+            with suppress(BadInput):  # retention has deleted it
+                await self._pipeline.note(standing.incident, by=BY, text=text)
 
 
 @dataclass(slots=True)

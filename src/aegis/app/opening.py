@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
@@ -30,6 +30,7 @@ from aegis.incidents.delivery import Lanes, WakingIncidents
 from aegis.incidents.detection import Detector
 from aegis.incidents.enrichment import Enrichment
 from aegis.incidents.grouping import Grouping
+from aegis.incidents.lane import LaneRule
 from aegis.incidents.metric_batches import MetricBatches
 from aegis.incidents.pipeline import Pipeline
 from aegis.incidents.pseudonyms import Pseudonyms
@@ -66,6 +67,8 @@ class Machine:
     new_id: NewId | None = None
     chance: random.Random | None = None
     watch_http: Callable[[Http], Http] = _same
+    lane_rules: Mapping[str, LaneRule] = field(default_factory=dict)
+    """How services may be used where that differs from the real ones: a sandbox needs no pace."""
 
     def ids(self) -> NewId:
         return self.new_id or random_ids(self.clock)
@@ -192,7 +195,14 @@ async def _wired(
 
 def _lanes(machine: Machine, outbox: SqliteOutbox, parts: Parts, hub: Hub) -> Lanes:
     pick = (machine.chance or random.Random()).randint
-    return Lanes(outbox=outbox, notifiers=parts.notifiers, clock=machine.clock, pick=pick, observe=hub)
+    return Lanes(
+        outbox=outbox,
+        notifiers=parts.notifiers,
+        clock=machine.clock,
+        pick=pick,
+        observe=hub,
+        rules=machine.lane_rules,
+    )
 
 
 def _budgets(config: Config) -> tuple[Budget, ...]:

@@ -89,6 +89,7 @@ async def _run(home: Path, seed: int, port: int, fast: bool, leave: bool, as_jso
     width = None if sys.stdout.isatty() else 120
     printer = Printer(Console(stderr=as_json, highlight=False, quiet=as_json, width=width))
     shown = Shown(observer=printer, chapter=printer.chapter, pause=_pause(fast))
+    _log_to(home / "demo.log")
     listener = _listen(port)
     access = Access.in_folder(home)
     address = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -108,6 +109,16 @@ async def _run(home: Path, seed: int, port: int, fast: bool, leave: bool, as_jso
             if not leave:
                 print(f"\nThe dashboard stays up: {address}  (Ctrl-C ends)", file=sys.stderr, flush=True)
                 await anyio.sleep_forever()
+
+
+def _log_to(file: Path) -> None:
+    """What Aegis logs stands in a file of the demo's folder: the terminal belongs to the story."""
+    from datetime import UTC, datetime
+
+    from aegis.secrets.logs import set_up
+    from aegis.secrets.redaction import Redactor
+
+    set_up(file.open("a", encoding="utf-8"), redactor=Redactor(), now=lambda: datetime.now(UTC))
 
 
 def _pause(fast: bool) -> Callable[[timedelta], Awaitable[None]]:

@@ -9,11 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from aegis.app import App, open_app
+from aegis.app import App, Machine, open_app
 from aegis.cli.session import Session
 from aegis.config.settings import Config
 from aegis.core.errors import ConfigError
 from aegis.core.telemetry import Observer
+from aegis.incidents.lane import RULES, LaneRule
 
 if TYPE_CHECKING:
     from aegis.sandbox.world import World
@@ -55,14 +56,16 @@ async def opened(
         stack.enter_context(alone(home))
         world: World | None = None
         resolve = session.resolver(config).resolve
+        machine = session.machine or Machine()
         if sandbox:
             world, config, resolve = await _behind_sandbox(stack, config, home)
+            machine = replace(machine, lane_rules={name: LaneRule() for name in RULES})
         app = await stack.enter_async_context(
             open_app(
                 config,
                 home=home,
                 resolve=resolve,
-                machine=session.machine,
+                machine=machine,
                 observers=observers,
                 link_base=link_base,
             )
