@@ -177,3 +177,22 @@ async def test_a_stop_before_the_start_starts_nothing() -> None:
     await background.loops.run()
 
     assert background.ticks == []
+
+
+async def test_work_that_went_well_for_long_begins_again_soon_when_it_fails() -> None:
+    background, began = Background(), list[int]()
+
+    async def failing() -> None:
+        began.append(int((background.clock.now() - START) / timedelta(milliseconds=1)))
+        await background.clock.sleep_ms(BACKOFF_MAX_MS + 1)
+        raise OSError("after long")
+
+    background.loops.keep(failing, name="listener")
+    async with anyio.create_task_group() as group:
+        group.start_soon(background.loops.run)
+        await background.clock.advance(4 * BACKOFF_MAX_MS)
+        background.loops.stop()
+
+    pauses = {later - earlier - BACKOFF_MAX_MS - 1 for earlier, later in pairwise(began)}
+    assert len(began) == 4
+    assert pauses == {2_000}
