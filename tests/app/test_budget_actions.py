@@ -190,6 +190,16 @@ async def test_what_a_person_stopped_is_not_resumed_by_a_window(tmp_path: Path) 
         assert aegis.stopped() == [{}]
 
 
+async def test_what_a_person_stops_for_his_own_reason_afterwards_stays_stopped(tmp_path: Path) -> None:
+    async with running(tmp_path, BUDGET + "actions: {emergency: [shutdown]}\n") as aegis:
+        await aegis.spend(30)
+        await aegis.app.finish(wait_ms=0)
+        await aegis.app.governor.stop({}, "and I want it so, too")
+
+        await aegis.next_day()
+        assert aegis.stopped() == [{}]
+
+
 async def test_a_person_may_resume_before_the_window_and_is_not_overruled(tmp_path: Path) -> None:
     async with running(tmp_path, BUDGET + "actions: {warning: [shutdown]}\n") as aegis:
         await aegis.spend(15)
@@ -199,6 +209,16 @@ async def test_a_person_may_resume_before_the_window_and_is_not_overruled(tmp_pa
 
         await aegis.spend(1, "call_2")
         assert aegis.stopped() == []
+
+
+async def test_a_budget_that_only_observes_stops_nothing(tmp_path: Path) -> None:
+    budget = "budgets: {everything: {mode: observe, daily: {emergency: 0.10}}}\n"
+    async with running(tmp_path, budget + "actions: {emergency: [shutdown, throttle]}\n") as aegis:
+        await aegis.spend(15)
+        await aegis.app.finish(wait_ms=0)
+
+        assert aegis.stopped() == []
+        assert "shutdown: not done, the budget only observes" in texts(await aegis.incident("emergency"))
 
 
 async def test_two_windows_that_need_the_same_stop_keep_it_until_the_last_is_over(tmp_path: Path) -> None:
