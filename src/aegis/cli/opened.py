@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from aegis.app import App, Machine, open_app
+from aegis.cli.reading import SANDBOX_STORE
 from aegis.cli.session import Session
 from aegis.config.settings import Config
 from aegis.core.errors import ConfigError
@@ -82,5 +83,5 @@ async def _behind_sandbox(stack: AsyncExitStack, config: Config, home: Path) -> 
     world = World(clock=SystemClock(), journal=home / SANDBOX_JOURNAL)
     stack.callback(world.close)
     serving = await stack.enter_async_context(serve(world))
-    store = replace(config.store, file="sandbox-aegis.db") if config.store.file == "aegis.db" else config.store
+    store = replace(config.store, file=SANDBOX_STORE) if config.store.file == "aegis.db" else config.store
     return world, sandboxed(replace(config, store=store), serving), SandboxKeys(serving)

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from aegis.core.incidents import Incident
     from aegis.stores.database import Database
 
+SANDBOX_STORE = "sandbox-aegis.db"
+"""Where runs with `--sandbox` keep their incidents, apart from the real ones."""
+
 
 @asynccontextmanager
 async def reading(run: Session) -> AsyncIterator[Database]:
@@ -21,9 +24,10 @@ async def reading(run: Session) -> AsyncIterator[Database]:
 
     path = run.config().store.path(run.home)
     if not path.exists():
-        raise BadInput(
-            f"there is no store yet ({path}); start with `aegis event import FILE` or `aegis up`", code="no_such_store"
-        )
+        start = "start with `aegis event import FILE` or `aegis up`"
+        if (run.home / SANDBOX_STORE).exists():
+            start = f"what was run with --sandbox stands in its own: add --set store.url=sqlite:{SANDBOX_STORE}"
+        raise BadInput(f"there is no store yet ({path}); {start}", code="no_such_store")
     database = await Database.open(path)
     try:
         yield database
