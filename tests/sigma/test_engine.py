@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import pytest
@@ -287,6 +288,37 @@ def test_a_condition_binds_as_the_specification_says(condition: str, truth: Any)
     for text in ("-", "1", "2", "3", "12", "13", "23", "123"):
         expected = truth("1" in text, "2" in text, "3" in text)
         assert bool(engine.match({"f": text}, LogSource(product="app"))) == expected, text
+
+
+LATE = {"early": {"f|contains": "x"}, "late": {"g|re": "^a"}, "ref": {"g|fieldref": "h"}}
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "early or late",
+        "early and late",
+        "late and not early",
+        "early and not late",
+        "not early or not late",
+        "early or ref",
+        "ref and not early",
+        "not (early and late) or ref",
+        "1 of *",
+        "all of *",
+        "(early or late) and not (early and ref)",
+    ],
+)
+def test_what_is_asked_late_changes_no_answer(condition: str) -> None:
+    rules = [
+        one_rule({**LATE, "condition": condition}),
+        one_rule({**LATE, "late": {"g|re": "abc.*d"}, "condition": condition}, rule_id="gated"),
+    ]
+    engine, afresh = engine_of(*rules), engine_of(*rules, caches=None)
+    app = LogSource(product="app")
+    for f, g, h in product(("x", "y", None), ("abcd", "ABCD", "b", None), ("abcd", "b", None)):
+        event = {"f": f, "g": g, "h": h}
+        assert engine.match(event, app) == engine.naive_match(event, app) == afresh.match(event, app), event
 
 
 def test_a_list_of_conditions_is_any_of_them() -> None:

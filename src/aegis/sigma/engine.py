@@ -69,7 +69,9 @@ class Engine:
                 problems.append(_problem(rule, str(error)))
         self.problems = tuple(problems)
         self._late = late_atoms(self._table)
-        popularity = Counter(atom for one in self._prepared for atom in set(atoms_in(at_most(one.tree, self._late))))
+        popularity = Counter(
+            atom for one in self._prepared for atom in {*atoms_in(one.tree), *atoms_in(at_most(one.tree, self._late))}
+        )
         self._weights = {atom: weight(self._table.atoms[atom], count) for atom, count in popularity.items()}
         self._purse = Purse((caches or Caches()).bytes, self._forget)
         self._askers: dict[int, Asker] = {}

@@ -61,8 +61,8 @@ def witness(node: Node, weights: Mapping[int, int]) -> frozenset[int] | None:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A rule's tree as it is evaluated: `exact`; its upper bound without late questions; the atoms of that bound; and
-    its witness.
+    """A rule's tree as it is evaluated: `exact`; its upper bound without late questions; every atom that has to be known
+    of an event, also those that only the lower bound or the exact tree depend on; and its witness.
     """
 
     exact: Node
@@ -74,7 +74,8 @@ class Plan:
 def plan_of(tree: Node, late: Mapping[int, Node], weights: Mapping[int, int]) -> Plan:
     """How a tree is evaluated."""
     bound = at_most(tree, late)
-    return Plan(tree, bound, frozenset(atoms_in(bound)), witness(bound, weights))
+    asked = {one for atom in atoms_in(tree) for one in (atoms_in(late[atom]) if atom in late else (atom,))}
+    return Plan(tree, bound, frozenset(asked), witness(bound, weights))
 
 
 def test_of(node: Node) -> Test:
