@@ -89,7 +89,8 @@ def failed_logins(first: int, last: int) -> bytes:
 
 async def brute_force_was_found(home: Path) -> bool:
     async with offline(home) as app:
-        return any("tried over SSH" in one.title for one in await app.incidents.recent(10))
+        found = await app.incidents.recent(10)
+        return any("tried over SSH" in detection.title for one in found for detection in one.detections)
 
 
 async def test_what_was_counted_before_a_restart_counts_after_it_however_old_the_log(tmp_path: Path) -> None:
@@ -106,6 +107,9 @@ async def test_what_was_counted_before_a_restart_counts_after_it_however_old_the
 async def test_the_hourly_tidying_forgets_no_count_of_an_old_log(tmp_path: Path) -> None:
     async with offline(tmp_path) as app:
         await app.take(failed_logins(0, 12), source="auth.log")
+        await app.take(
+            trail_stopped().replace(b"T23:45:50Z", b"T23:59:50Z"), source="another log, already read further"
+        )
         await app.work_events()
         await app._tidy(app.clock.now())
         await app.take(failed_logins(12, 24), source="auth.log")

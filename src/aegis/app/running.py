@@ -46,6 +46,10 @@ REST_MS = 20
 """How often it is looked whether everything is done: unnoticeable, and cheap."""
 MESSAGE_CHARS, TRACE_CHARS = 300, 4_000
 """Of an error that nobody expected: a sentence for people, and its end for the log."""
+FORGET_AFTER = timedelta(days=1)
+"""How much older than the newest event a count may be before it is forgotten: the logs of one day may come file by
+file, in any order. Memory is bounded anyway.
+"""
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 TICK_MS = 250
 """A switch that was turned elsewhere is seen within a second, with three turns to spare."""
@@ -233,7 +237,7 @@ class App:
 
     async def _tidy(self, now: datetime) -> None:
         """Delete what is older than it has to be. Correlations go by the time of the events: old logs are also read."""
-        self.forget(min(now, self.newest))
+        self.forget(max(LONG_AGO, min(now, self.newest) - FORGET_AFTER))
         await self.retention.tick(now)
 
     async def _keep_house(self, _now: datetime) -> None:
