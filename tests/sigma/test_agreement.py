@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 from hypothesis import given, settings
@@ -21,11 +22,11 @@ APP = LogSource(product="app")
 LETTERS = "abAB\\*? -.1ßİς"
 TINY = Caches(bytes=4_000, values=3, value_chars=4, results=3, signatures=3, buckets=2, routes=2)
 
-texts = st.text(LETTERS, max_size=6)
+texts = st.sampled_from(["a", "b", "ab", "abb", "AB1", "babb", "*b*", "a?b", ""]) | st.text(LETTERS, max_size=6)
 numbers = st.integers(-2, 12)
 scalars = st.one_of(texts, numbers, st.booleans(), st.none(), st.sampled_from([0.0, 1.0, 1.5, "10.0.0.1", "::1"]))
 values = st.one_of(scalars, st.lists(st.one_of(scalars, st.lists(scalars, max_size=2)), max_size=3))
-names = st.sampled_from(["f", "g", "h.i", "EventID"])
+names = st.sampled_from(["f", "f", "g", "g", "h.i", "EventID"])
 events = st.dictionaries(
     st.sampled_from(["f", "g", "h.i", "EventID", "k"]),
     st.one_of(values, st.dictionaries(st.sampled_from("ij"), scalars, max_size=2)),
@@ -71,7 +72,9 @@ def lines(draw: st.DrawFn) -> tuple[str, Any]:
     if kind == "|fieldref":
         return name + kind, draw(names)
     if kind.startswith("|re"):
-        return name + kind, draw(st.sampled_from(["a+b", "^a", "b$", "(a|b)1", "[Aa]b", "a.b", "ab|ba1", r"\d"]))
+        return name + kind, draw(
+            st.sampled_from(["a+b", "^a", "b$", "(a|b)1", "[Aa]b", "a.b", "ab|ba1", r"\d", "abb", "abb$", "^abb|ab1"])
+        )
     return name + kind, draw(st.one_of(strings, st.lists(strings, min_size=1, max_size=3)))
 
 
@@ -111,6 +114,80 @@ def test_all_three_ways_agree(written: list[dict[str, Any]], seen: list[dict[str
     for event in seen * 2:
         expected = ids(engines[0].naive_match(event, APP))
         assert [ids(engine.match(event, APP)) for engine in engines] == [expected] * 3
+
+
+POOL = ["a", "b", "ab", "abb", "AB1", "xabbx", "1", "10.0.0.1", "*b*", "a?b", "\u017fabb", "\u0130abb", ""]
+SCALARS = [*POOL, *POOL, 0, 1, 2, 4.0, 1.0, True, False, None]
+PATTERNS = ["a+b", "^a", "abb", "abb$", "xabb|ab1", "sabb", "(a|b)1", r"\d\d", "1$", "[Aa]bb?x"]
+SHAPES = ["", "|contains", "|startswith", "|endswith", "|cased", "|contains|cased", "|neq", "|contains|all"]
+
+
+class Dice:
+    """Rules and events that often meet: few fields, few values."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = Random(seed)
+        self._choice = self._random.choice
+
+    def line(self) -> tuple[str, Any]:
+        name = self._choice(["f", "f", "g", "g", "h.i", "EventID"])
+        match self._random.randrange(10):
+            case 0:
+                return f"{name}{self._choice(['|re', '|re|i', '|re|neq'])}", self._choice(PATTERNS)
+            case 1:
+                return f"{name}{self._choice(['|gt', '|lte', '|gte|neq'])}", self._random.randrange(3)
+            case 2:
+                return f"{name}|fieldref{self._choice(['', '|neq', '|contains'])}", self._choice(["f", "g"])
+            case 3:
+                return self._choice([(name, None), (f"{name}|exists", True), (f"{name}|cidr", "10.0.0.0/8")])
+            case _:
+                values = [self._choice([*POOL, 1, 2]) for _ in range(self._choice([1, 1, 2, 3]))]
+                return name + self._choice(SHAPES), values if len(values) > 1 else values[0]
+
+    def selection(self) -> Any:
+        match self._random.randrange(6):
+            case 0:
+                return [self._choice(["abb", "ab1", "1", "xa*b", "true"])]
+            case 1:
+                return [dict([self.line()]) for _ in range(2)]
+            case _:
+                return dict(self.line() for _ in range(self._choice([1, 1, 2])))
+
+    def condition(self, depth: int = 0) -> str:
+        if depth > 2 or self._random.random() < 0.4:
+            return self._choice(["x", "y", "z", "not x", "not y", "1 of them", "all of them"])
+        return f"({self.condition(depth + 1)} {self._choice(['and', 'or', 'and not'])} {self.condition(depth + 1)})"
+
+    def detection(self) -> dict[str, Any]:
+        return {"x": self.selection(), "y": self.selection(), "z": self.selection(), "condition": self.condition()}
+
+    def value(self) -> Any:
+        if self._random.random() < 0.15:
+            return [self._choice(SCALARS) for _ in range(self._random.randrange(3))]
+        return self._choice(SCALARS)
+
+    def event(self) -> dict[str, Any]:
+        event = {name: self.value() for name in ("f", "g", "EventID") if self._random.random() < 0.85}
+        if self._random.random() < 0.4:
+            event["h"] = {"i": self.value()}
+        return event
+
+
+@settings(max_examples=150)
+@given(st.integers(0, 2**32))
+def test_all_three_ways_agree_where_rules_and_events_often_meet(seed: int) -> None:
+    dice = Dice(seed)
+    source = {"product": "windows"} if seed % 2 else {"product": "app"}
+    rules = [one_rule(dice.detection(), rule_id=f"r{index}", logsource=source) for index in range(8)]
+    engines = [Engine(rules), Engine(rules, caches=TINY), Engine(rules, caches=None)]
+    logsource = LogSource(product=source["product"])
+    for _ in range(12):
+        event = dice.event()
+        if seed % 2:
+            event["Channel"] = "Security"
+        expected = ids(engines[0].naive_match(event, logsource))
+        assert [ids(engine.match(event, logsource)) for engine in engines] == [expected] * 3, event
+        assert ids(engines[0].match(event, logsource)) == expected, event
 
 
 @settings(max_examples=120)

@@ -287,26 +287,27 @@ def test_a_damaged_snapshot_is_refused(data: dict[str, Any]) -> None:
 
 # The reference: every window of every group, by brute force, in the order of arrival.
 
-SPAN, LATE = 10, 4
+BOUNDS = [(10, 4), (4, 9)]
+"""Time span and lateness in seconds: late entries stay inside the newest window, or fall before it."""
 Step = tuple[str, int, str, int]
 
 
-def brute_force(one: Correlation, steps: list[Step]) -> list[tuple[str, int, tuple[int, ...]]]:
+def brute_force(one: Correlation, steps: list[Step], span: int, late: int) -> list[tuple[str, int, tuple[int, ...]]]:
     groups: dict[str, list[tuple[int, int, str, int]]] = {}
     fired: dict[str, int] = {}
     out = []
     for index, (rule, at, user, number) in enumerate(steps):
         known = groups.setdefault(user, [])
-        if rule not in one.rules or (known and at < max(entry[0] for entry in known) - LATE):
+        if rule not in one.rules or (known and at < max(entry[0] for entry in known) - late):
             continue
         known.append((at, index, rule, number))
         known.sort()
         for end, (last_at, last, _, _) in enumerate(known):
-            if (last_at, last) < (at, index) or last_at > at + SPAN:
+            if (last_at, last) < (at, index) or last_at > at + span:
                 continue
-            if user in fired and last_at <= fired[user] + SPAN:
+            if user in fired and last_at <= fired[user] + span:
                 continue
-            window = [entry for entry in known[: end + 1] if entry[0] >= last_at - SPAN]
+            window = [entry for entry in known[: end + 1] if entry[0] >= last_at - span]
             if breached(one, window):
                 fired[user] = last_at
                 out.append((user, last_at, tuple(entry[1] for entry in window)))
@@ -346,18 +347,19 @@ KINDS: list[dict[str, Any]] = [
     {"type": "temporal_ordered"},
 ]
 arrivals = st.lists(
-    st.tuples(st.sampled_from("aabx"), st.integers(0, 4), st.sampled_from("uv"), st.integers(0, 4), st.integers(0, 6)),
+    st.tuples(st.sampled_from("aabx"), st.integers(0, 4), st.sampled_from("uv"), st.integers(0, 4), st.integers(0, 10)),
     max_size=24,
 )
 
 
 @settings(max_examples=300)
-@given(st.sampled_from(KINDS), arrivals)
+@given(st.sampled_from(KINDS), arrivals, st.sampled_from(BOUNDS))
 def test_every_correlation_finds_what_brute_force_finds(
-    kind: dict[str, Any], drawn: list[tuple[str, int, str, int, int]]
+    kind: dict[str, Any], drawn: list[tuple[str, int, str, int, int]], bounds: tuple[int, int]
 ) -> None:
-    one = one_correlation(rules=["a", "b"], group_by=["u"], timespan=f"{SPAN}s", **kind)
-    correlator = Correlator([one], bounds=CorrelationBounds(lateness_ms=LATE * 1_000))
+    span, late = bounds
+    one = one_correlation(rules=["a", "b"], group_by=["u"], timespan=f"{span}s", **kind)
+    correlator = Correlator([one], bounds=CorrelationBounds(lateness_ms=late * 1_000))
     now, steps = 0, []
     for rule, pause, user, number, back in drawn:
         now += pause
@@ -366,7 +368,7 @@ def test_every_correlation_finds_what_brute_force_finds(
     for index, (rule, at, user, number) in enumerate(steps):
         matches = correlator.feed(rule, second(at), str(index), {"u": user, "n": number})
         found += [(match.group["u"], round((match.at - START).total_seconds()), match) for match in matches]
-    expected = brute_force(one, steps)
+    expected = brute_force(one, steps, span, late)
     assert [(user, at) for user, at, _ in found] == [(user, at) for user, at, _ in expected]
     if one.type != "temporal_ordered":
         assert [tuple(map(int, match.event_ids)) for _, _, match in found] == [window for _, _, window in expected]
