@@ -82,8 +82,8 @@ def reclaim(shelf: Shelf, holder: str, now_ms: int) -> None:
     shelf.write(holder, shelf.epoch(holder), lost)
     for row_id, lease in shelf.leases(holder).items():
         row = shelf.row(row_id)
-        # A stream that shrank its hold is journalled at the larger one: never more than was lent.
-        forfeit = min(forfeits.get(row_id, 0), lease) if row.journalled else lease
+        forfeit = forfeits.get(row_id, 0) if row.journalled else lease
+        assert forfeit <= lease, "a holder held more than it was lent"
         row.leased -= lease
         _settle(shelf, row, forfeit, now_ms)
         shelf.set_lease(holder, row_id, 0)
@@ -97,6 +97,8 @@ def sync(shelf: Shelf, request: Sync, now_ms: int) -> Synced:
     _not_fenced(shelf, request.holder, request.epoch)
     answer = Synced()
     shelf.write(request.holder, request.epoch, [*request.sent, *request.ended])
+    for attempt, holds in request.shrunk.items():
+        shelf.resize(attempt, holds)
     for report in request.spent:
         _report(shelf, request.holder, report, now_ms, answer)
     for correction in request.corrections:

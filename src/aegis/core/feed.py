@@ -53,7 +53,9 @@ def feed_line(happened: Happened) -> FeedLine | None:
             text = f"budget {happened.budget} opened a new window ({happened.window})"
             return FeedLine(happened.at, "budget", "good", text)
         case LoopFailed():
-            return FeedLine(happened.at, "aegis", "bad", f"{happened.loop} failed and begins again ({happened.message})")
+            return FeedLine(
+                happened.at, "aegis", "bad", f"{happened.loop} failed and begins again ({happened.message})"
+            )
         case DeliveryEnded(outcome="retry" | "dead"):
             word = "will try again" if happened.outcome == "retry" else "gave up, kept as a dead letter"
             tone: Tone = "medium" if happened.outcome == "retry" else "bad"

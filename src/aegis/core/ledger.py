@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 from aegis.core.budgets import Level, Line
 from aegis.core.windows import WindowPolicy
 
+Holds: TypeAlias = tuple[tuple[tuple[int, ...], int], ...]
+"""Numbers of rows and what is held of each of them."""
 EntryState = Literal["sent", "settled", "void", "worst", "refused", "cached"]
 
 
@@ -26,7 +28,7 @@ class Entry(NamedTuple):
     ended_ms: int
     worst: int
     cost: int
-    holds: tuple[tuple[tuple[int, ...], int], ...]
+    holds: Holds
     body: bytes
 
     @property
@@ -98,6 +100,7 @@ class Correction:
 class Sync:
     """One report of a holder, applied whole or not at all. Each want is one call: all of its lines or none.
 
+    `shrunk` are attempts under way that hold less from now on: what they gave up may be lent or returned only after.
     `idle` is what the holder has free of rows it already leases, so that a want asks only for what is missing.
     `refused` are rows that calls were finally refused for. `renew` begins the lease anew; a report of calls that are
     about to be sent need not, and is then as short as it can be.
@@ -107,6 +110,7 @@ class Sync:
     epoch: int
     sent: Sequence[Entry] = ()
     ended: Sequence[Entry] = ()
+    shrunk: Mapping[str, Holds] = field(default_factory=dict)
     spent: Sequence[Spent] = ()
     corrections: Sequence[Correction] = ()
     refused: Sequence[int] = ()
@@ -201,6 +205,9 @@ class Shelf(Protocol):
     def told(self, crossings: Sequence[Crossing]) -> None: ...
     def unsettled(self, holder: str) -> Sequence[Entry]: ...
     def entry(self, attempt: str) -> Entry | None: ...
+    def resize(self, attempt: str, holds: Holds) -> None:
+        """An attempt that is still `sent` holds this from now on."""
+
     def correct(self, entry: Entry) -> None: ...
     def cross(self, crossing: Crossing) -> bool:
         """Record a crossing; False when this budget, window and level is on record already."""

@@ -1,7 +1,8 @@
 """What one process may spend of each budget line without asking: plain counters, changed only on its event loop.
 
-At any moment free + held + spent = lent + excess: nothing is spent that was not lent, unless a true cost was above
-its worst case, and then it is known as `excess`.
+At any moment free + freed + held + spent = lent + excess: nothing is spent that was not lent, unless a true cost was
+above its worst case, and then it is known as `excess`. What an ended call did not use is only `freed` until the journal
+knows that the call ended: a crash before counts that call at its worst case, so nobody else may use it yet.
 """
 
 from __future__ import annotations
@@ -11,26 +12,47 @@ from datetime import datetime
 from typing import Final
 
 from aegis.core.budgets import ROUTES_REMEMBERED, Line, Route
-from aegis.core.ledger import Grant, Spent
+from aegis.core.ledger import Grant, Holds, Spent
 
 IDLE_NS: Final = 2_000_000_000
 """Allowance unused this long goes back, so that other holders find it."""
 
 
 class Allowance:
-    """What this holder has of one row: `free` to reserve, `held` by calls under way, `spent` and not yet reported."""
+    """What this holder has of one row: `free` to reserve, `held` by calls under way, `spent` and `freed` by calls
+    that ended and were not reported yet; `freeing` is being reported now.
+    """
 
-    __slots__ = ("ends_at", "excess", "free", "held", "limit", "line", "others", "row", "settled", "spent", "used_ns")
+    __slots__ = (
+        "ends_at",
+        "excess",
+        "free",
+        "freed",
+        "freeing",
+        "held",
+        "limit",
+        "line",
+        "others",
+        "row",
+        "settled",
+        "spent",
+        "used_ns",
+    )
 
     def __init__(self, line: Line, grant: Grant) -> None:
         self.line, self.row, self.ends_at = line, grant.row, grant.ends_at
-        self.free = self.held = self.spent = self.excess = self.used_ns = 0
+        self.free = self.freed = self.freeing = self.held = self.spent = self.excess = self.used_ns = 0
         self.limit = self.settled = self.others = 0
 
     def stands(self, grant: Grant) -> None:
         """Remember how the row stood in the store: for the throttle, never for a decision about money."""
         self.limit, self.settled = grant.limit, grant.settled
-        self.others = grant.leased - self.free - self.held - self.spent
+        self.others = grant.leased - self.idle - self.held - self.spent
+
+    @property
+    def idle(self) -> int:
+        """Lent, and needed by no call."""
+        return self.free + self.freed + self.freeing
 
     @property
     def used(self) -> int:
@@ -42,7 +64,7 @@ class Allowance:
         self.held -= need
         self.spent += amount
         if amount <= need:
-            self.free += need - amount
+            self.freed += need - amount
             return
         beyond = amount - need
         covered = min(self.free, beyond)
@@ -85,23 +107,39 @@ class Bundle:
             for allowance in group:
                 allowance.held -= need
                 allowance.spent += amount
-                allowance.free += back
+                allowance.freed += back
+
+    def give_back(self, needs: Sequence[int]) -> None:
+        """Hold less by `needs`, of which the journal never knew or no longer holds."""
+        for group, need in zip(self.groups, needs, strict=True):
+            for allowance in group:
+                allowance.held -= need
+                allowance.free += need
 
 
 class Hold:
     """What one attempt has reserved, and under which epoch."""
 
-    __slots__ = ("attempt", "bundle", "epoch", "journalled", "needs")
+    __slots__ = ("attempt", "bundle", "ended", "epoch", "journalled", "needs")
 
     def __init__(self, attempt: str, epoch: int, bundle: Bundle, needs: tuple[int, ...]) -> None:
         self.attempt, self.epoch, self.bundle, self.needs = attempt, epoch, bundle, needs
-        self.journalled = False
+        self.journalled = self.ended = False
         for unit in bundle.journalled:
             self.journalled = self.journalled or needs[unit] > 0
 
-    def rows(self) -> tuple[tuple[tuple[int, ...], int], ...]:
+    def rows(self) -> Holds:
         """The numbers of rows and what is held of each of them, for the journal."""
-        return tuple([(rows, need) for rows, need in zip(self.bundle.rows, self.needs, strict=True) if need])
+        return self.rows_at(self.needs)
+
+    def rows_at(self, needs: Sequence[int]) -> Holds:
+        """The same for other needs."""
+        return tuple([(rows, need) for rows, need in zip(self.bundle.rows, needs, strict=True) if need])
+
+    def shrink(self, needs: Sequence[int]) -> None:
+        """Hold less: the rest is free again."""
+        self.bundle.give_back([had - has for had, has in zip(self.needs, needs, strict=True)])
+        self.needs = tuple(needs)
 
     def units(self, amounts: Sequence[int]) -> dict[int, int]:
         """Amounts by row number."""
@@ -117,6 +155,7 @@ class Allowances:
         self._bundles: dict[Route, Bundle] = {}
         self._used: set[Bundle] = set()
         self._dirty: set[Allowance] = set()
+        self._reporting: list[Allowance] = []
 
     @property
     def unreported(self) -> bool:
@@ -134,11 +173,18 @@ class Allowances:
 
     def idle(self, row: int) -> int:
         """What is free of a row: lent, but held by no call."""
-        return sum(a.free for a in (*self._current.values(), *self._retired.values()) if a.row == row)
+        return sum(a.idle for a in (*self._current.values(), *self._retired.values()) if a.row == row)
 
     def free(self) -> dict[int, int]:
-        """What is free of every row."""
-        return {a.row: a.free for a in self._current.values() if a.free}
+        """What will be free of every row when the report that is being made is applied."""
+        return {a.row: a.free + a.freeing for a in self._current.values()}
+
+    def reported(self) -> None:
+        """The report was applied: what it told of is free."""
+        for allowance in self._reporting:
+            allowance.free += allowance.freeing
+            allowance.freeing = 0
+        self._reporting = []
 
     def bundle(self, route: Route) -> Bundle | None:
         """The allowances of a route, if every line has one under the limit and levels that it has now."""
@@ -187,15 +233,20 @@ class Allowances:
         wanted = set(rows)
         self._remember_use()
         for allowance in self._current.values():
-            if allowance.row in wanted and allowance.free:
+            if allowance.row in wanted and allowance.idle:
                 allowance.used_ns = min(allowance.used_ns, now_ns - IDLE_NS - 1)
                 self._dirty.add(allowance)
         self._bundles.clear()
 
+    def return_all(self) -> None:
+        """Nothing more will be admitted: all that is free goes back with the next report."""
+        for allowance in list(self._current.values()):
+            self.retire(allowance)
+
     def mark_idle(self, now_ns: int) -> None:
         """What was not used for a while goes back with the next report."""
         self._remember_use()
-        self._dirty.update(a for a in self._current.values() if a.free and now_ns - a.used_ns > IDLE_NS)
+        self._dirty.update(a for a in self._current.values() if a.idle and now_ns - a.used_ns > IDLE_NS)
 
     def reports(self, now_ns: int) -> list[Spent]:
         """What is to be reported of every row that changed; what nobody will use goes back with it."""
@@ -206,6 +257,7 @@ class Allowances:
         dirty = [allowance for allowance in self._dirty if self._known(allowance)]
         self._used.clear()
         self._dirty.clear()
+        self._reporting = dirty
         return [report for allowance in dirty if (report := self._report(allowance, now_ns)) is not None]
 
     def drop(self, *, journalled_only: bool = False) -> None:
@@ -213,6 +265,7 @@ class Allowances:
         self._forget_bundles()
         if journalled_only:
             self._current = {key: a for key, a in self._current.items() if not a.line.journalled}
+            self.reported()  # of the rest, the ledger takes back the whole lease in any case
             return
         self._used.clear()
         self._dirty.clear()
@@ -224,9 +277,11 @@ class Allowances:
 
     def _report(self, allowance: Allowance, now_ns: int) -> Spent | None:
         retired = allowance.row in self._retired
+        allowance.freeing, allowance.freed = allowance.freed, 0
         returned = 0
         if retired or now_ns - allowance.used_ns > IDLE_NS:
-            returned, allowance.free = allowance.free, 0
+            returned = allowance.free + allowance.freeing
+            allowance.free = allowance.freeing = 0
         units, excess = allowance.spent, allowance.excess
         allowance.settled += units
         allowance.spent = allowance.excess = 0

@@ -84,6 +84,7 @@ class Holder:
         self._doubtful, self._lending, self._stopped = True, False, False
         self._ended: list[_Ended] = []
         self._refused: list[int] = []
+        self._shrunk: dict[Hold, tuple[int, ...]] = {}
         self._alarmed: set[tuple[str, str]] = set()
         self._first_ended_ns = self._swept_ns = clock.monotonic_ns()
         self._batch = _Batch()
@@ -107,16 +108,17 @@ class Holder:
 
     def end(self, hold: Hold, amounts: tuple[int, ...], entry: Entry) -> None:
         """The attempt ended with these amounts, unit by unit. Never waits, never fails."""
+        self._shrunk.pop(hold, None)
+        hold.ended = True
         if hold.epoch == self._epoch:
             self._allowances.settle(hold, amounts)
         self._remember(_Ended(entry, hold, amounts))
 
     def shrink(self, hold: Hold, needs: tuple[int, ...]) -> None:
-        """A stream proceeded: hold less from now on. A crash still counts what was journalled."""
-        if hold.epoch == self._epoch:
-            less = tuple(map(min, needs, hold.needs))
-            hold.bundle.settle([had - has for had, has in zip(hold.needs, less, strict=True)], (0,) * len(less))
-            hold.needs = less
+        """A stream proceeded and needs at most this much: the rest is free once the journal says so too, since a crash
+        counts what the journal holds.
+        """
+        self._shrunk[hold] = tuple(map(min, needs, hold.needs))
 
     def note(self, entry: Entry, refused_row: int | None = None) -> None:
         """Write down, when there is time, an attempt that reserved nothing (refused, cached)."""
@@ -193,7 +195,7 @@ class Holder:
         waiting.gone = True
         hold = waiting.hold
         if hold is not None and hold.epoch == self._epoch:
-            hold.bundle.settle(hold.needs, (0,) * len(hold.needs))
+            hold.bundle.give_back(hold.needs)
 
     async def _wait(self, batch: _Batch) -> None:
         assert not self._stopped, "the governor was left: nobody reports to the ledger any more"
@@ -211,14 +213,18 @@ class Holder:
                 await self._wake.wait()
                 self._wake = anyio.Event()
                 batch, self._batch = self._batch, _Batch()
+                # Whoever waits hears of an end in any case, and of this one if nothing better is known.
+                batch.error = StoreError("the ledger's reporter came to an end")
                 try:
-                    await self._report(batch)
+                    await self._report_or_rejoin(batch)
+                    batch.error = None
                 except StoreError as error:
                     batch.error = error
                     # Nobody knows whether it was applied: money is no longer admitted from memory.
                     self._doubtful = True
                     self._allowances.drop(journalled_only=True)
-                batch.done.set()
+                finally:
+                    batch.done.set()
 
     def stop(self) -> None:
         """End `run` when it has reported what is there."""
@@ -245,10 +251,19 @@ class Holder:
             await self.flush()
 
     async def leave(self) -> None:
-        """Report what is left and give everything back."""
+        """Report what is left and give everything back; calls still under way count at their worst case."""
+        self._allowances.return_all()
         await self.flush()
         await self._ledger.leave(self._name, self._epoch)
         self._drop()
+
+    async def _report_or_rejoin(self, batch: _Batch) -> None:
+        try:
+            await self._report(batch)
+        except Fenced:
+            # Nothing was applied: join again and tell the rest. What was about to be sent is not (`sent` says so).
+            self._doubtful = True
+            await self._report(batch)
 
     async def _report(self, batch: _Batch) -> None:
         if self._doubtful or self._clock.monotonic_ns() >= self._lease_until_ns:
@@ -278,11 +293,14 @@ class Holder:
         """A whole report. What it says of ended calls is kept until it was applied, and told again if it was not."""
         ended, self._ended = self._ended, []
         refused, self._refused = self._refused, []
+        shrunk = {hold: needs for hold, needs in self._shrunk.items() if hold.epoch == self._epoch}
+        self._shrunk = {}
         request = Sync(
             holder=self._name,
             epoch=self._epoch,
             sent=sent,
             ended=[e.entry for e in ended if not self._lost(e)],
+            shrunk={hold.attempt: hold.rows_at(needs) for hold, needs in shrunk.items()},
             spent=self._allowances.reports(self._clock.monotonic_ns()),
             corrections=[c for e in ended if (c := self._correction(e)) is not None],
             refused=refused,
@@ -297,6 +315,10 @@ class Holder:
             self._refused = (refused + self._refused)[:NOTES_MAX]
             raise
         self._lease_until_ns = asked_ns + LEASE_NS
+        self._allowances.reported()
+        for hold, needs in shrunk.items():
+            if not hold.ended:
+                hold.shrink(needs)
         return answer
 
     def _take_now(self, waiting: _Waiting) -> bool:

@@ -16,7 +16,7 @@ import orjson
 
 from aegis.core import escrow
 from aegis.core.budgets import Line
-from aegis.core.ledger import Crossing, Entry, Joined, Row, Switch, Sync, Synced, Total
+from aegis.core.ledger import Crossing, Entry, Holds, Joined, Row, Switch, Sync, Synced, Total
 from aegis.core.ports import Clock
 from aegis.core.windows import ClockGuard
 from aegis.stores.database import Database
@@ -176,6 +176,9 @@ class SqliteShelf:
     def entry(self, attempt: str) -> Entry | None:
         found = self._execute(Q["entry"], {"attempt": attempt}).fetchone()
         return None if found is None else _entry(found)
+
+    def resize(self, attempt: str, holds: Holds) -> None:
+        self._execute(Q["resize_entry"], {"attempt": attempt, "holds": orjson.dumps(holds).decode()})
 
     def correct(self, entry: Entry) -> None:
         before = self.entry(entry.attempt)

@@ -76,6 +76,10 @@ ON CONFLICT (attempt) DO NOTHING
 UPDATE ledger_journal SET state = :state, ended_ms = :ended_ms, cost = :cost, body = :body
 WHERE attempt = :attempt AND state = 'sent'
 
+-- name: resize_entry
+-- An attempt under way holds less from now on.
+UPDATE ledger_journal SET holds = :holds WHERE attempt = :attempt AND state = 'sent'
+
 -- name: unsettled
 -- Attempts of a holder that were sent and never ended.
 SELECT * FROM ledger_journal WHERE holder = :holder AND state = 'sent' ORDER BY attempt

@@ -16,7 +16,7 @@ from typing import TypeVar
 from aegis.core import escrow
 from aegis.core.budgets import Line
 from aegis.core.errors import StoreError
-from aegis.core.ledger import Crossing, Entry, Joined, Row, Switch, Sync, Synced, Total
+from aegis.core.ledger import Crossing, Entry, Holds, Joined, Row, Switch, Sync, Synced, Total
 from aegis.core.ports import Clock
 from aegis.core.windows import ClockGuard
 
@@ -106,6 +106,11 @@ class MemoryShelf:
     def entry(self, attempt: str) -> Entry | None:
         found = self.journal.get(attempt)
         return found[1] if found else None
+
+    def resize(self, attempt: str, holds: Holds) -> None:
+        found = self.journal.get(attempt)
+        if found is not None and found[1].state == "sent":
+            self.journal[attempt] = (found[0], found[1]._replace(holds=holds))
 
     def correct(self, entry: Entry) -> None:
         holder, before = self.journal[entry.attempt]
