@@ -37,5 +37,13 @@ def test_every_record_is_a_json_object() -> None:
 
 def test_the_whole_attack_is_told() -> None:
     titles = " ".join(step.text for step in story(7) if step.kind == "chapter").lower()
-    for part in ("scanner", "passwords", "rights", "data leaves", "stolen model key", "stops the key", "budget has room again"):
+    for part in (
+        "scanner",
+        "passwords",
+        "rights",
+        "data leaves",
+        "stolen model key",
+        "stops the key",
+        "budget has room again",
+    ):
         assert part in titles
