@@ -227,6 +227,7 @@ def test_a_filter_takes_away_exactly_what_it_selects(
         assert ids(filtered.match(event, APP)) == expected
 
 
+@settings(max_examples=500)
 @given(st.text("ab*?", max_size=8), st.text("ab", max_size=10))
 def test_a_wildcard_string_fits_what_the_textbook_says(pattern: str, text: str) -> None:
     pieces = parse_pieces(pattern)

@@ -163,6 +163,19 @@ def test_numbers_are_measured_exactly(body: dict[str, Any], values: list[Any], b
     assert [match.value for match in found] == [breach]
 
 
+def test_one_event_is_one_step_of_an_order() -> None:
+    one = one_correlation(type="temporal_ordered", rules=["a", "a"], timespan="10s")
+    assert run(Correlator([one]), ("a", 0, {})) == []
+    (found,) = run(Correlator([one]), ("a", 0, {}), ("a", 1, {}))
+    assert found.event_ids == ("e0", "e1")
+
+
+def test_a_late_first_step_completes_an_order_that_others_follow() -> None:
+    one = one_correlation(type="temporal_ordered", rules=["a", "b"], timespan="10s")
+    (found,) = run(Correlator([one]), ("b", 5, {}), ("b", 6, {}), ("a", 7, {}), ("a", 4, {}))
+    assert (found.event_ids, found.at) == (("e3", "e0"), second(5))
+
+
 def test_an_alias_joins_fields_of_different_names() -> None:
     one = one_correlation(
         type="temporal",
@@ -344,7 +357,7 @@ KINDS: list[dict[str, Any]] = [
     {"type": "value_median", "condition": {"field": "n", "gte": 3}},
     {"type": "temporal"},
     {"type": "temporal", "condition": {"gte": 1}},
-    {"type": "temporal_ordered"},
+    *[{"type": "temporal_ordered"}] * 5,
 ]
 arrivals = st.lists(
     st.tuples(st.sampled_from("aabx"), st.integers(0, 4), st.sampled_from("uv"), st.integers(0, 4), st.integers(0, 10)),
@@ -352,7 +365,7 @@ arrivals = st.lists(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=500)
 @given(st.sampled_from(KINDS), arrivals, st.sampled_from(BOUNDS))
 def test_every_correlation_finds_what_brute_force_finds(
     kind: dict[str, Any], drawn: list[tuple[str, int, str, int, int]], bounds: tuple[int, int]

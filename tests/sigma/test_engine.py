@@ -99,6 +99,7 @@ def test_the_audited_process_answers_to_the_names_of_sysmon() -> None:
     found = engine.match(event)
     assert ids(found) == ["r"]
     assert found[0].evidence == {"Image": "C:\\cmd.exe", "ParentImage": "C:\\word.exe"}
+    assert engine.match(evtx("System", 4688, NewProcessName="C:\\cmd.exe", ParentProcessName="C:\\word.exe")) == ()
     assert engine.match(evtx("Security", 4689, NewProcessName="C:\\cmd.exe", ParentProcessName="C:\\word.exe")) == ()
 
 
