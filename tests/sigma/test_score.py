@@ -1,6 +1,6 @@
 """The engine against real logs: every known match is found, nothing is found that cannot be explained.
 
-In the short run, lines with a known match and every tenth other line are asked; with `--long`, every line.
+In the short run, lines with a known match and every twentieth other line are asked; with `--long`, every line.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tests.sigma.corpora import expected, rows, rules, windows_rules
 from aegis.sigma import Engine
 
 WINDOWS = ["evtx_attack", "evtx_mitre", "mordor_windows", "benign_windows"]
-STRIDE = 10
+STRIDE = 20
 
 EXPLAINED = {
     # The rule asks for an empty StartModule, and these events have an empty one. The reference engines drop empty
@@ -100,7 +100,7 @@ def test_cloudtrail_matches_are_exactly_the_agreed_ones(shared: Path) -> None:
     assert found == expected(shared, "cloudtrail")["agreed"]
 
 
-@pytest.mark.parametrize(("corpus", "stride"), [("evtx_attack", 60), ("evtx_mitre", 60), ("mordor_windows", 250)])
+@pytest.mark.parametrize(("corpus", "stride"), [("evtx_attack", 150), ("evtx_mitre", 150), ("mordor_windows", 600)])
 def test_memos_no_memos_and_the_plain_evaluator_agree_on_real_events(
     shared: Path, corpus: str, stride: int, long: bool
 ) -> None:
@@ -111,7 +111,9 @@ def test_memos_no_memos_and_the_plain_evaluator_agree_on_real_events(
             assert found == afresh.match(row["event"]) == engine.naive_match(row["event"])
 
 
-def test_events_of_every_cloud_are_read_without_a_fault(shared: Path) -> None:
+def test_events_of_every_cloud_are_read_without_a_fault(shared: Path, long: bool) -> None:
     engine = Engine(rules(shared))
-    for row in rows(shared, "panther_cloud"):
+    for index, row in enumerate(rows(shared, "panther_cloud")):
+        if not long and index % 3:
+            continue
         assert engine.match(row["event"]) == engine.naive_match(row["event"])

@@ -108,9 +108,9 @@ def _from_winlogbeat(fields: Fields, winlog: Mapping[str, Any]) -> dict[str, Any
 
 def without_spaces(fields: Fields) -> Fields:
     """The event with spaces taken out of field names (`New Value`), which Sigma writes without."""
-    if not any(" " in name for name in fields):
+    if not any(isinstance(name, str) and " " in name for name in fields):
         return fields
-    return {name.replace(" ", ""): value for name, value in fields.items()} | dict(fields)
+    return {str(name).replace(" ", ""): value for name, value in fields.items()} | dict(fields)
 
 
 def reader(name: str, reading: Reading) -> Reader | None:
@@ -130,6 +130,8 @@ def reader(name: str, reading: Reading) -> Reader | None:
 
 def value_of(fields: Fields, name: str, reading: Reading) -> Any:
     """The value of a field as a rule names it, or MISSING."""
+    if name in fields:
+        return fields[name]
     found = reader(name, reading)
     return found(fields) if found else fields.get(name, MISSING)
 

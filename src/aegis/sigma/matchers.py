@@ -55,9 +55,7 @@ class FieldMatcher:
             for number, atom in atoms
             if atom.kind is Kind.NUM
         ]
-        self._plain = not (
-            self._present or self._blank or self._cased or self._regexes or self._networks or self._numbers
-        )
+        self._plain = not (self._cased or self._regexes or self._networks or self._numbers)
 
     def scan(self, text: str) -> frozenset[int]:
         """The atoms that hold for a text."""
@@ -65,14 +63,15 @@ class FieldMatcher:
         if not folded.isascii():
             folded = fold(text)
         hits = self._folded.scan(folded)
+        if self._present:
+            hits |= self._present
+        if not text:
+            hits |= self._blank
         if not self._plain:
             self._scan_others(text, hits)
         return frozenset(hits) if hits else _NOTHING
 
     def _scan_others(self, text: str, hits: set[int]) -> None:
-        hits |= self._present
-        if not text:
-            hits |= self._blank
         if self._cased is not None:
             hits |= self._cased.scan(text)
         hits.update(number for number, regex in self._regexes if regex.found_in(text))
