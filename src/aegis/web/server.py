@@ -21,6 +21,8 @@ from aegis.web.feed import Feed
 from aegis.web.metrics import Metrics
 from aegis.web.problems import problem
 
+WARM_AFTER_SECONDS = 2
+"""Long enough for the first probes, shorter than it takes a person to open the page."""
 STATIC = {"aegis.css": "text/css", "aegis.js": "text/javascript", "aegis.svg": "image/svg+xml"}
 
 
@@ -51,6 +53,8 @@ class Face:
         self._app, self._later = app, later
 
     async def warm(self) -> None:
+        """Wait until the start has calmed down, then make them: importing holds up whoever answers meanwhile."""
+        await anyio.sleep(WARM_AFTER_SECONDS)
         await self._later.load()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
