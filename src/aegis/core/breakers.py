@@ -47,7 +47,8 @@ class Breaker:
     in_a_row: int = 0
     _opened_ns: int = 0
     _probing: bool = False
-    _ends: deque[tuple[int, bool]] = field(default_factory=deque)
+    _ends: deque[list[int]] = field(default_factory=deque)
+    _ended: int = 0
     _failed: int = 0
     _costs: deque[tuple[int, Nanos]] = field(default_factory=deque)
     _spent: Nanos = 0
@@ -77,15 +78,16 @@ class Breaker:
         if self.state is BreakerState.HALF_OPEN:
             self.state, self.why, self._probing = BreakerState.CLOSED, "", False
             self._ends.clear()
-            self._failed = 0
-        self._spend(now_ns, cost)
+            self._failed = self._ended = 0
+        if self.policy.cost is not None:
+            self._spend(now_ns, cost, self.policy.cost)
 
     def failed(self, now_ns: int, why: str, cost: Nanos = 0) -> None:
         self._end(now_ns, failed=True)
         self.in_a_row += 1
-        self._spend(now_ns, cost)
-        many = len(self._ends) >= self.policy.volume
-        rate = many and self._failed * 100 >= self.policy.failure_percent * len(self._ends)
+        if self.policy.cost is not None:
+            self._spend(now_ns, cost, self.policy.cost)
+        rate = self._ended >= self.policy.volume and self._failed * 100 >= self.policy.failure_percent * self._ended
         if self.state is BreakerState.HALF_OPEN or self.in_a_row >= self.policy.failures or rate:
             self._open(now_ns, why)
 
@@ -93,17 +95,22 @@ class Breaker:
         self.state, self.why, self._opened_ns, self._probing = BreakerState.OPEN, why, now_ns, False
 
     def _end(self, now_ns: int, *, failed: bool) -> None:
-        gone = now_ns - self.policy.span_ms * 1_000_000
-        ends = self._ends
-        while ends and (ends[0][0] <= gone or len(ends) >= 1_000):  # 1,000 ends are enough to know a rate
-            self._failed -= ends.popleft()[1]
-        ends.append((now_ns, failed))
+        """Count an end. Those of one sixteenth of the span share an entry, so any load fits a short list."""
+        ends, span_ns = self._ends, self.policy.span_ms * 1_000_000
+        self._ended += 1
         self._failed += failed
-
-    def _spend(self, now_ns: int, cost: Nanos) -> None:
-        limit = self.policy.cost
-        if limit is None:
+        if ends and now_ns - ends[-1][0] < span_ns // 16:
+            newest = ends[-1]
+            newest[1] += 1
+            newest[2] += failed
             return
+        while ends and ends[0][0] <= now_ns - span_ns:
+            _, ended, failures = ends.popleft()
+            self._ended -= ended
+            self._failed -= failures
+        ends.append([now_ns, 1, int(failed)])
+
+    def _spend(self, now_ns: int, cost: Nanos, limit: Nanos) -> None:
         gone = now_ns - self.policy.cost_span_ms * 1_000_000
         while self._costs and self._costs[0][0] <= gone:
             self._spent -= self._costs.popleft()[1]

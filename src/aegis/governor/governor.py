@@ -16,7 +16,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from aegis.core.budgets import Balance, Budget, BudgetBook, Route
-from aegis.core.calls import Call
+from aegis.core.calls import Call, Usage
 from aegis.core.errors import BudgetExceeded, Refused, StoreError
 from aegis.core.ledger import Shortage, Switch
 from aegis.core.ports import Answers, Clock, Ledger
@@ -74,6 +74,12 @@ class Governor:
         block in any other way without settling counts the worst case.
         """
         return Admission(self._open, self._close, call)
+
+    def shrink(self, reservation: Reservation, worst: Usage) -> None:
+        """A stream proceeded: from here on it uses at most `worst` in all, and others may have the rest."""
+        if reservation.price is not None and reservation.route is not None and reservation.hold is not None:
+            needs = reservation.route.needs(reservation.price.worst(worst), worst)
+            self._holder.shrink(reservation.hold, needs)
 
     async def _open(self, call: Call) -> Reservation:
         """A place in the queue of the service, where the gates are tried until they let the call through."""
@@ -199,9 +205,9 @@ class Governor:
         await self._tell_ledger()
 
     async def _tell_ledger(self) -> None:
-        told, self._teller.told = self._teller.told, []
-        if told:
+        if told := list(self._teller.told):
             await self._ledger.told(told)
+            del self._teller.told[: len(told)]
 
     async def _leave(self) -> None:
         try:

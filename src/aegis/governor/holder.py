@@ -7,7 +7,7 @@ lent for money, joins again under a new epoch, and corrects what its lost calls 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -305,7 +305,7 @@ class Holder:
             corrections=[c for e in ended if (c := self._correction(e)) is not None],
             refused=refused,
             wants=[waiting.lines() for waiting in wants],
-            idle=self._allowances.free() if wants else {},
+            idle=self._idle_after(shrunk) if wants else {},
         )
         asked_ns = self._clock.monotonic_ns()
         try:
@@ -320,6 +320,15 @@ class Holder:
             if not hold.ended:
                 hold.shrink(needs)
         return answer
+
+    def _idle_after(self, shrunk: Mapping[Hold, tuple[int, ...]]) -> dict[int, int]:
+        """What will be free of each row when the report is applied: the holds that shrink give some back."""
+        idle = self._allowances.free()
+        for hold, needs in shrunk.items():
+            for rows, had, has in zip(hold.bundle.rows, hold.needs, needs, strict=True):
+                for row in rows:
+                    idle[row] = idle.get(row, 0) + had - has
+        return idle
 
     def _take_now(self, waiting: _Waiting) -> bool:
         """Whether memory can serve a waiting call after all (something was settled), or nobody waits any more."""

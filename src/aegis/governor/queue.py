@@ -28,6 +28,7 @@ class _Ticket:
     since_ns: int
     deadline_ns: int
     turn: anyio.Event = field(default_factory=anyio.Event)
+    standing: bool = False
     shed: bool = False
 
 
@@ -65,19 +66,25 @@ class WaitingRoom:
 
     async def _wait(self, ticket: _Ticket, call: Call, attempt: Callable[[Call], Awaitable[T]], pause_ms: int) -> T:
         while True:
-            await self._pause(ticket, pause_ms)
-            if (first := self._first()) is not ticket and first is not None:
-                first.turn.set()  # waiting may have raised it above this one, and nobody told it
-                await self._stand_still(ticket)
-                pause_ms = 0
+            first = self._first()
+            if first is not ticket:
+                if first is not None and first.standing:
+                    first.turn.set()  # waiting may have raised it above this one, and nobody told it
+                ticket.standing = True
+                await self._rest(ticket, self._left_ms(ticket))
+                ticket.standing, pause_ms = False, 0
+                if self._left_ms(ticket) <= 0:
+                    raise DeadlinePassed(f"{self._service}: others were first until the deadline")
+                continue
+            await self._rest(ticket, pause_ms)
+            if self._first() is not ticket:
                 continue
             try:
                 return await attempt(call)
             except Refused as refusal:
-                left_ms = (ticket.deadline_ns - self._clock.monotonic_ns()) // MILLISECOND_NS
                 if refusal.retry_after_ms is None:
                     raise
-                if refusal.retry_after_ms > left_ms:
+                if refusal.retry_after_ms > self._left_ms(ticket):
                     raise DeadlinePassed(f"{self._service}: waited in vain; {refusal}") from refusal
                 pause_ms = max(1, refusal.retry_after_ms)
 
@@ -94,27 +101,24 @@ class WaitingRoom:
         self._tickets.append(ticket)
         return ticket
 
-    async def _stand_still(self, ticket: _Ticket) -> None:
-        """Until it is this ticket's turn. Raises `QueueFull` when it was shed, `DeadlinePassed` when it is too late."""
-        async with anyio.create_task_group() as group:
+    async def _rest(self, ticket: _Ticket, pause_ms: int) -> None:
+        """For so long, or until it is this ticket's turn. Raises `QueueFull` when it was shed."""
+        if pause_ms > 0:
+            async with anyio.create_task_group() as group:
 
-            async def watch() -> None:
-                await self._pause(ticket, (ticket.deadline_ns - self._clock.monotonic_ns()) // MILLISECOND_NS)
+                async def watch() -> None:
+                    await self._clock.sleep_ms(pause_ms)
+                    group.cancel_scope.cancel()
+
+                group.start_soon(watch)
+                await ticket.turn.wait()
                 group.cancel_scope.cancel()
-
-            group.start_soon(watch)
-            await ticket.turn.wait()
-            group.cancel_scope.cancel()
         if ticket.shed:
             raise QueueFull(f"{self._service}: a call of higher priority took the place of this one")
-        if not ticket.turn.is_set():
-            raise DeadlinePassed(f"{self._service}: others were first until the deadline")
         ticket.turn = anyio.Event()
 
-    async def _pause(self, ticket: _Ticket, pause_ms: int) -> None:
-        left_ms = (ticket.deadline_ns - self._clock.monotonic_ns()) // MILLISECOND_NS
-        if min(pause_ms, left_ms) > 0:
-            await self._clock.sleep_ms(min(pause_ms, left_ms))
+    def _left_ms(self, ticket: _Ticket) -> int:
+        return (ticket.deadline_ns - self._clock.monotonic_ns()) // MILLISECOND_NS
 
     def _leave(self, ticket: _Ticket) -> None:
         if ticket in self._tickets:

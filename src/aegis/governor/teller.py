@@ -73,7 +73,9 @@ class Teller:
 
     def news(self, answer: Synced) -> None:
         """Crossings and window resets, as the ledger reports them."""
-        for crossing in answer.crossings:
+        # A process that joins again hears once more of what it told and the ledger was not yet told of.
+        crossings = [crossing for crossing in answer.crossings if crossing not in self.told]
+        for crossing in crossings:
             self._tell(
                 LevelCrossed(
                     at=_EPOCH + crossing.at_ms * MILLISECOND,
@@ -86,7 +88,7 @@ class Teller:
             )
         for reset in answer.resets:
             self._tell(WindowReset(at=self._clock.now(), budget=_named(reset.budget, reset.part), window=reset.window))
-        self.told += answer.crossings
+        self.told += crossings
 
     def _not_made(self, call: Call, outcome: Outcome, error: AegisError, gate: str, started_ns: int) -> None:
         self._tell(

@@ -160,9 +160,28 @@ class SqliteShelf:
         sent = [_entry_values(holder, epoch, entry) for entry in entries if entry.state == "sent"]
         if sent:
             self._execute_many(Q["add_entry"], sent)
-        # One by one: only the count of changed records tells which of them had not ended before.
         ended = [entry for entry in entries if entry.state != "sent"]
-        self._count([entry for entry in ended if self._end(holder, epoch, entry)])
+        if ended:
+            self._count(ended if self._end_all(holder, epoch, ended) else self._end_each(holder, epoch, ended))
+
+    def _end_all(self, holder: str, epoch: int, ended: Sequence[Entry]) -> bool:
+        """End attempts together, if none of them had ended before: what has a worst case was sent, the rest is new."""
+        sent = [_end_values(entry) for entry in ended if entry.worst]
+        new = [_entry_values(holder, epoch, entry) for entry in ended if not entry.worst]
+        self._execute("SAVEPOINT ended")
+        changed = sum(
+            self._execute_many(Q[query], values).rowcount
+            for query, values in (("end_entry", sent), ("add_entry", new))
+            if values
+        )
+        if changed != len(ended):
+            self._execute("ROLLBACK TO ended")
+        self._execute("RELEASE ended")
+        return changed == len(ended)
+
+    def _end_each(self, holder: str, epoch: int, ended: Sequence[Entry]) -> list[Entry]:
+        """End attempts one by one: only so the count of changed records tells which of them had not ended before."""
+        return [entry for entry in ended if self._end(holder, epoch, entry)]
 
     def _end(self, holder: str, epoch: int, entry: Entry) -> bool:
         return bool(
