@@ -107,6 +107,8 @@ class Histories(RuleBasedStateMachine):
         self.ledger = Faults(self.memory, m.errors.StoreError)
         self.told: list[tuple[str, str, str, str]] = []
         self.truth: dict[int, int] = {}
+        self.overtaken = 0
+        self.costs: dict[str, tuple[Process, int]] = {}
         self.states: dict[str, str] = {}
         self.open: list[Open] = []
         self.serial = 0
@@ -187,7 +189,8 @@ class Histories(RuleBasedStateMachine):
         name, errors = f"c{self.serial}", self.modules.errors
         try:
             hold = holder.take(name, path, needs) or await holder.reserve(name, path, needs)
-        except errors.StoreError:
+        except errors.StoreError as error:
+            self.overtaken += "windows move faster" in str(error)
             return None
         if isinstance(hold, self.modules.ledger.Shortage):
             return hold
@@ -238,6 +241,9 @@ class Histories(RuleBasedStateMachine):
         call.process.holder.shrink(call.hold, tuple(need * part // 100 for need in call.hold.needs))
 
     def finish(self, call: Open, amounts: tuple[int, ...], *, twice: bool = False) -> None:
+        if call.hold.journalled:
+            self.costs[call.hold.attempt] = (call.process, sum(amounts))
+
         async def end() -> None:
             call.process.holder.end(call.hold, amounts, self.entry(call, "settled", sum(amounts)))
             if twice:  # a report repeated by a confused caller: the journal knows the attempt already
@@ -337,6 +343,10 @@ class Histories(RuleBasedStateMachine):
             self.states[attempt] = entry.state
 
     @invariant()
+    def what_was_granted_could_be_taken(self) -> None:
+        assert not self.overtaken
+
+    @invariant()
     def each_level_is_told_once(self) -> None:
         """Twice only where the store could not say what it had applied."""
         assert len(self.told) == len(set(self.told)) or self.lost_something
@@ -349,8 +359,9 @@ class Histories(RuleBasedStateMachine):
                 amounts = call.hold.needs
                 self.charge(call, amounts)
                 self.finish(call, amounts)
-            for process in self.processes.values():
+            for process in (*self.zombies, *self.processes.values()):
                 self.run(process.holder.flush())
+            self.the_journal_knows_the_truth()
             undisturbed = all(epoch <= 1 for epoch, _ in self.memory.shelf.holders.values())
             for process in self.processes.values():
                 self.leave(process)
@@ -363,6 +374,15 @@ class Histories(RuleBasedStateMachine):
                     assert row.settled == self.truth.get(row.id, 0), "settled is not what was charged"
         finally:
             self.close()
+
+    def the_journal_knows_the_truth(self) -> None:
+        """However often the store failed: a call whose process lives is on record at what it cost."""
+        alive = {*self.zombies, *self.processes.values()}
+        for attempt, (process, cost) in self.costs.items():
+            if process in alive:
+                entry = self.memory.shelf.entry(attempt)
+                assert entry is not None, "a call was sent that is not on record"
+                assert (entry.state, entry.cost) == ("settled", cost), entry
 
     def leave(self, process: Process) -> None:
         try:

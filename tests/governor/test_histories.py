@@ -41,7 +41,9 @@ FAULTS = {
     "truth above the worst case vanishes": (HELD, "self.excess += beyond - covered", "self.excess += 0"),
     "idle allowance goes back and stays": (HELD, "allowance.free = allowance.freeing = 0", "allowance.freeing = 0"),
     "a call is sent before it is on record": (HOLDER, "        await self._wait(batch)\n        if hold.epoch", "        if hold.epoch"),
-    "a doubtful report changes nothing": (HOLDER, "self._doubtful = True\n                    self", "self"),
+    "a doubtful report changes nothing": (HOLDER, "self._doubtful = True\n            self", "self"),
+    "a failed report is forgotten": (HOLDER, "self._ended = ended + self._ended", "self._ended = self._ended"),
+    "one idle unit serves two calls": (ESCROW, "+ granted - need", "+ granted"),
     "an attempt ends twice": (SHELF, 'before[1].state == "sent" and', ""),
 }  # fmt: skip
 

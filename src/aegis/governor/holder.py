@@ -87,7 +87,7 @@ class Holder:
         self._shrunk: dict[Hold, tuple[int, ...]] = {}
         self._alarmed: set[tuple[str, str]] = set()
         self._first_ended_ns = self._swept_ns = clock.monotonic_ns()
-        self._batch = _Batch()
+        self._batch = self._reporting = _Batch()
         self._wake = anyio.Event()
         self.dropped_notes = 0
 
@@ -198,7 +198,8 @@ class Holder:
             hold.bundle.give_back(hold.needs)
 
     async def _wait(self, batch: _Batch) -> None:
-        assert not self._stopped, "the governor was left: nobody reports to the ledger any more"
+        if self._stopped:
+            raise StoreError("the governor was left: nobody reports to the ledger any more")
         self._wake.set()
         await batch.done.wait()
         if batch.error is not None:
@@ -209,22 +210,20 @@ class Holder:
     async def run(self) -> None:
         """Report batches until `stop`. Shielded: calls that are being cancelled still have something to report."""
         with anyio.CancelScope(shield=True):
-            while not self._stopped:
-                await self._wake.wait()
-                self._wake = anyio.Event()
-                batch, self._batch = self._batch, _Batch()
-                # Whoever waits hears of an end in any case, and of this one if nothing better is known.
-                batch.error = StoreError("the ledger's reporter came to an end")
-                try:
-                    await self._report_or_rejoin(batch)
-                    batch.error = None
-                except StoreError as error:
-                    batch.error = error
-                    # Nobody knows whether it was applied: money is no longer admitted from memory.
-                    self._doubtful = True
-                    self._allowances.drop(journalled_only=True)
-                finally:
-                    batch.done.set()
+            try:
+                while not self._stopped:
+                    await self._wake.wait()
+                    self._wake = anyio.Event()
+                    self._reporting, self._batch = self._batch, _Batch()
+                    await self._report_or_doubt(self._reporting)
+                    self._reporting.done.set()
+            finally:
+                # Whoever waits hears of the end, however it came about.
+                self._stopped = True
+                for batch in (self._reporting, self._batch):
+                    if not batch.done.is_set():
+                        batch.error = StoreError("the ledger's reporter came to an end")
+                        batch.done.set()
 
     def stop(self) -> None:
         """End `run` when it has reported what is there."""
@@ -257,13 +256,19 @@ class Holder:
         await self._ledger.leave(self._name, self._epoch)
         self._drop()
 
-    async def _report_or_rejoin(self, batch: _Batch) -> None:
+    async def _report_or_doubt(self, batch: _Batch) -> None:
         try:
-            await self._report(batch)
-        except Fenced:
-            # Nothing was applied: join again and tell the rest. What was about to be sent is not (`sent` says so).
+            try:
+                await self._report(batch)
+            except Fenced:
+                # Nothing was applied: join again and tell the rest. What was about to be sent is not (`sent` says so).
+                self._doubtful = True
+                await self._report(batch)
+        except StoreError as error:
+            batch.error = error
+            # Nobody knows whether it was applied: money is no longer admitted from memory.
             self._doubtful = True
-            await self._report(batch)
+            self._allowances.drop(journalled_only=True)
 
     async def _report(self, batch: _Batch) -> None:
         if self._doubtful or self._clock.monotonic_ns() >= self._lease_until_ns:

@@ -1,0 +1,158 @@
+"""The cap holds: a thousand callers at once, four processes on one file, and processes killed in the middle."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import anyio
+import pytest
+from tests.governor.fakes import CENT, START, Stage, asking, daily
+from tests.governor.worker import SystemClock, month
+
+from aegis.core.errors import BudgetExceeded
+from aegis.core.money import Nanos
+from aegis.stores.database import Database
+from aegis.stores.ledger import SqliteLedger
+from aegis.testing import FakeClock
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+WORST = 100
+
+
+@pytest.fixture
+async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+    clock = FakeClock(START)
+    database = await Database.open(tmp_path / "aegis.db")
+    yield Stage(daily(50), daily(500, name="wide"), ledger=SqliteLedger(database, clock), clock=clock)
+    await database.close()
+
+
+@pytest.mark.anyio
+async def test_of_a_thousand_callers_at_once_exactly_fifty_pass_a_budget_for_fifty(stage: Stage) -> None:
+    admitted = refused = 0
+    decided = anyio.Event()
+
+    async def caller() -> None:
+        nonlocal admitted, refused
+        try:
+            async with stage.governor.admit(asking(tokens=1)) as reservation:
+                admitted += 1
+                await decided.wait()  # nobody settles before everybody has asked
+                reservation.settle({"input_tokens": 1})
+        except BudgetExceeded:
+            refused += 1
+        if refused == 950:
+            decided.set()
+
+    async with stage.governor:
+        with anyio.fail_after(30):
+            async with anyio.create_task_group() as group:
+                for _ in range(1_000):
+                    group.start_soon(caller)
+        assert (admitted, refused) == (50, 950)
+        assert [(b.settled, b.held) for b in await stage.governor.balances()] == [(50 * CENT, 0)] * 2
+
+
+@pytest.mark.anyio
+async def test_when_calls_use_half_of_their_worst_case_less_than_one_of_them_stays_unused(stage: Stage) -> None:
+    async def caller() -> None:
+        try:
+            async with stage.governor.admit(asking(tokens=2)) as reservation:
+                reservation.settle({"input_tokens": 1})
+        except BudgetExceeded:
+            return
+
+    async with stage.governor:
+        for _ in range(8):  # each wave can use half of what is left
+            async with anyio.create_task_group() as group:
+                for _ in range(60):
+                    group.start_soon(caller)
+        [balance, _] = await stage.governor.balances()
+        assert balance.held == 0
+        assert 50 * CENT - 2 * CENT < balance.settled <= 50 * CENT
+
+
+@pytest.fixture
+def provider() -> Iterator[int]:
+    """The port of a provider that counts what it truly charged."""
+    process = subprocess.Popen([sys.executable, HERE / "provider.py"], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    yield int(process.stdout.readline())
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+def worker(store: Path, holder: str, port: int, limit: Nanos, calls: int, at_once: int) -> subprocess.Popen[str]:
+    numbers = [str(number) for number in (port, limit, WORST, calls, at_once)]
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.governor.worker", store, holder, *numbers],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"},
+    )
+
+
+async def charged(port: int) -> int:
+    """What the provider has charged in all."""
+    async with await anyio.connect_tcp("127.0.0.1", port) as stream:
+        await stream.send(b"total\n")
+        return int(await stream.receive())
+
+
+async def settled(store: Path, limit: Nanos, *lost: str) -> tuple[int, int]:
+    """What the ledger has settled and still lends, after the lost holders' allowances were taken back."""
+    database, clock = await Database.open(store), SystemClock()
+    ledger = SqliteLedger(database, clock)
+    for holder in lost:
+        await ledger.leave(holder, (await ledger.join(holder)).epoch)
+    stage = Stage(*month(limit), ledger=ledger, clock=clock)  # type: ignore[arg-type]
+    async with stage.governor as governor:
+        [balance, _] = await governor.balances()
+    await database.close()
+    return balance.settled, balance.held
+
+
+@pytest.mark.anyio
+async def test_four_processes_on_one_file_pass_exactly_fifty(tmp_path: Path, provider: int) -> None:
+    store, limit = tmp_path / "aegis.db", 50 * WORST
+    await (await Database.open(store)).close()
+    workers = [worker(store, f"w{number}", provider, limit, calls=250, at_once=250) for number in range(4)]
+    admitted = [int(process.communicate(timeout=60)[0]) for process in workers]
+    assert sum(admitted) == 50
+    assert await charged(provider) == limit
+    assert await settled(store, limit) == (limit, 0)
+
+
+@pytest.mark.anyio
+async def test_processes_that_are_killed_never_overspend_and_never_undercount(
+    tmp_path: Path, provider: int, *, long: bool
+) -> None:
+    cycles, limit = (200, 400_000) if long else (6, 60_000)
+    store, chance = tmp_path / "aegis.db", random.Random(7)
+    await (await Database.open(store)).close()
+    for _ in range(cycles):
+        pair = [worker(store, name, provider, limit, calls=10**9, at_once=4) for name in ("a", "b")]
+        began = await charged(provider)
+        patience = time.monotonic() + 10
+        while await charged(provider) == began and time.monotonic() < patience:
+            await anyio.sleep(0.02)
+        await anyio.sleep(chance.uniform(0, 0.15))
+        for process in pair:
+            process.kill()
+            process.communicate()
+    truth = await charged(provider)
+    counted, held = await settled(store, limit, "a", "b")
+    assert 0 < truth <= counted <= limit
+    assert held == 0
+    with sqlite3.connect(store) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert connection.execute("SELECT count(*) FROM ledger_journal WHERE state = 'sent'").fetchone() == (0,)
