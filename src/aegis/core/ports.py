@@ -74,6 +74,42 @@ class Notifier(Protocol):
     async def notify(self, notification: Notification, *, remote_id: str) -> Receipt: ...
 
 
+class Messenger(Protocol):
+    """A way to one person at an address of theirs. `name` is the channel as contacts name it: `email`, `sms`, `phone`.
+
+    `accepts` is pure: whether `to` is an address of this channel (an e-mail address; a phone number as `+` and digits).
+    `bridge` names the conference that whoever is told may join: it is shown; a call is connected to it when it is a
+    phone number or one word. Sending the same version to the same person again within a process is harmless.
+    """
+
+    name: str
+
+    def accepts(self, to: str) -> bool: ...
+
+    async def send(self, to: str, notification: Notification, *, bridge: str = "") -> Receipt:
+        """Tell one person. Raises `ServiceError`, and `Refused` when a gate of the governor said no."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """What asking a service came to: `asked` is False where the vendor has nothing that may be asked without effect,
+    and `text` says so; else `text` says what was asked and what came back.
+    """
+
+    asked: bool
+    text: str
+
+
+class Probe(Protocol):
+    """A service that can be asked whether it would take what we send, at no cost and without effect. Raises
+    `ServiceError` with what is wrong.
+    """
+
+    name: str
+
+    async def probe(self) -> Probed: ...
+
+
 class MetricSink(Protocol):
     """A service that takes measured values in batches. Raises `ServiceError`."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from aegis.core.errors import ServiceError
+from aegis.core.errors import Refused, ServiceError
 from aegis.core.notifications import MetricPoint, Notification, Receipt
 from aegis.core.ports import HttpAnswer, HttpRequest
 from aegis.core.telemetry import Happened
@@ -59,6 +59,25 @@ class FakeNotifier:
         if isinstance(next_one, ServiceError):
             raise next_one
         self.taken.append(notification)
+        return next_one
+
+
+class FakeMessenger:
+    """The port `Messenger`: follows its script, then takes everything. `told` keeps recipient, notification, bridge."""
+
+    def __init__(self, name: str = "sms", script: Iterable[Receipt | ServiceError | Refused] = ()) -> None:
+        self.name = name
+        self._script = list(script)
+        self.told: list[tuple[str, Notification, str]] = []
+
+    def accepts(self, to: str) -> bool:
+        return "@" in to if self.name == "email" else to.startswith("+")
+
+    async def send(self, to: str, notification: Notification, *, bridge: str = "") -> Receipt:
+        self.told.append((to, notification, bridge))
+        next_one = self._script.pop(0) if self._script else Receipt()
+        if isinstance(next_one, ServiceError | Refused):
+            raise next_one
         return next_one
 
 
