@@ -71,13 +71,14 @@ class Stage:
         answers: Answers | None = None,
         clock: FakeClock | None = None,
         holder: str = "main",
+        prices: PriceBook = PRICES,
     ) -> None:
         self.clock = clock or FakeClock(START)
         self.ledger = ledger or MemoryLedger(self.clock)
         self.told: list[Happened] = []
         self.governor = Governor(
             budgets=budgets,
-            prices=PRICES,
+            prices=prices,
             ledger=self.ledger,
             clock=self.clock,
             services=services,

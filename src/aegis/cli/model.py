@@ -122,24 +122,26 @@ async def _explain(run: Session, prompt: str, severity: str, output_tokens: int 
 
 async def _candidate(prices: PriceBook, here: Books, call: Call, model: str) -> dict[str, Any]:
     """One candidate: what it could cost, and everything that would refuse it as the store stands."""
-    from aegis.core.budgets import fits
+    from aegis.core.budgets import BudgetBook, fits
     from aegis.core.errors import Stopped, UnknownPrice
     from aegis.core.money import format_usd
+    from aegis.governor.selection import under_one_name
     from aegis.governor.switch import StopSwitch
 
     refused: list[str] = []
-    switch = StopSwitch()
+    day = here.clock.now().date()
+    switch = StopSwitch(lambda service, name: prices.name(service, name, day))
     switch.learn(await here.ledger.switches())
     try:
-        switch.check(call)
+        switch.check(call, model)
     except Stopped as stopped:
         refused.append(f"the stop switch ({stopped})")
     try:
-        price = prices.price(call.service, model, here.clock.now().date())
+        price, name = prices.found(call.service, model, day)
         worst = price.worst(call.worst)
     except UnknownPrice as unknown:
         return {"model": model, "worst_usd": None, "refused_by": [*refused, f"the price ({unknown})"]}
-    route = here.book.route(call, model)
+    route = BudgetBook(tuple(under_one_name(here.book.budgets, prices, day))).route(call, name)
     needs = dict(zip(route.units, route.needs(worst, call.worst), strict=True))
     for line, row in zip(route.lines, await here.ledger.rows(route.lines), strict=True):
         need = needs[line.unit]

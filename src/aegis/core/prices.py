@@ -150,7 +150,7 @@ class PriceBook:
     listed: Sequence[Listed] = ()
     overrides: Mapping[tuple[str, str], Price] = field(default_factory=dict)
     _by_service: dict[str, list[Listed]] = field(default_factory=dict, init=False)
-    _remembered: dict[tuple[str, str, date], Price] = field(default_factory=dict, init=False)
+    _remembered: dict[tuple[str, str, date], tuple[Price, str]] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         for entry in self.listed:
@@ -158,6 +158,12 @@ class PriceBook:
 
     def price(self, service: str, model: str, day: date) -> Price:
         """The price of `model` on `day`. Raises `UnknownPrice`, whose message holds the line that sets it."""
+        return self.found(service, model, day)[0]
+
+    def found(self, service: str, model: str, day: date) -> tuple[Price, str]:
+        """The price, and the one name under which the model is budgeted and stopped: a vendor's model answers to many
+        (dated, prefixed, in capitals), and a limit on one of them has to hold for all. Raises `UnknownPrice`.
+        """
         key = (service, model, day)
         found = self._remembered.get(key)
         if found is None:
@@ -167,13 +173,23 @@ class PriceBook:
             self._remembered[key] = found
         return found
 
-    def _find(self, service: str, model: str, day: date) -> Price:
+    def name(self, service: str, model: str, day: date) -> str:
+        """That name; `model` itself where nobody lists it. An empty `service` looks through all of them."""
+        services = [service] if service else dict.fromkeys((*(key[0] for key in self.overrides), *self._by_service))
+        for one in services:
+            try:
+                return self.found(one, model, day)[1]
+            except UnknownPrice:
+                continue
+        return model
+
+    def _find(self, service: str, model: str, day: date) -> tuple[Price, str]:
         for key in ((service, model), (service, "")):
             if key in self.overrides:
-                return self.overrides[key]
+                return self.overrides[key], model
         for entry in self._by_service.get(service, ()):
             if entry.matches(model) and (price := entry.on(day)):
-                return price
+                return price, entry.name
         what = f"{service}/{model}" if model else service
         raise UnknownPrice(
             f"nobody knows what {what} costs, and unknown is not free; set "

@@ -31,7 +31,7 @@ from aegis.governor.policies import ServicePolicy
 from aegis.governor.queue import WaitingRoom
 from aegis.governor.records import Explanation, budget_refusal
 from aegis.governor.reservation import Admission, Reservation
-from aegis.governor.selection import candidates
+from aegis.governor.selection import candidates, under_one_name
 from aegis.governor.switch import StopSwitch
 from aegis.governor.teller import Teller
 
@@ -55,12 +55,13 @@ class Governor:
         observers: Sequence[Observer] = (),
         holder: str = "main",
     ) -> None:
-        self._book, self._prices, self._ledger, self._clock = BudgetBook(budgets), prices, ledger, clock
+        self._prices, self._ledger, self._clock = prices, ledger, clock
+        self._book = self._book_of(budgets)
         self._teller = Teller(clock, observers)
         self._holder = Holder(ledger=ledger, clock=clock, name=holder, news=self._teller.news)
         self._gates = Gates(services or {}, clock, self._holder.allowance)
         self._cache = AnswerCache(clock, answers)
-        self._switch = StopSwitch()
+        self._switch = StopSwitch(self._name)
         self._rooms: dict[str, WaitingRoom] = {}
         self._account = Account(ledger, self._book, clock, self._holder.idle)
         self._tasks: TaskGroup | None = None
@@ -99,11 +100,11 @@ class Governor:
         return reservation
 
     async def _attempt(self, call: Call) -> Reservation:
-        """The stop switch, then each candidate in order until one passes all of its gates."""
-        self._switch.check(call)
+        """Each candidate in order until one is not stopped and passes all of its gates."""
         refusal: Refused | None = None
         for model in candidates(call):
             try:
+                self._switch.check(call, model)
                 return await self._admit(call, model)
             except Refused as no:
                 refusal = no
@@ -117,8 +118,8 @@ class Governor:
             attempt = self._holder.attempt(call.id)
             return Reservation(id=attempt, call=call, model=model, cached=answer, end="cached")
         try:
-            price = self._prices.price(call.service, model, self._clock.now().date())
-            worst, route = price.worst(call.worst), self._book.route(call, model)
+            price, name = self._prices.found(call.service, model, self._clock.now().date())
+            worst, route = price.worst(call.worst), self._book.route(call, name)
             reservation = Reservation(call=call, model=model, key=key, price=price, worst=worst, route=route)
             reservation.passage = self._gates.admit(call, model, route)
             await self._reserve(reservation, route)
@@ -239,8 +240,14 @@ class Governor:
 
     def rebudget(self, budgets: Sequence[Budget]) -> None:
         """From now on these budgets hold. A lowered limit refuses at once, also below what is spent already."""
-        self._book = BudgetBook(budgets)
+        self._book = self._book_of(budgets)
         self._account = Account(self._ledger, self._book, self._clock, self._holder.idle)
+
+    def _book_of(self, budgets: Sequence[Budget]) -> BudgetBook:
+        return BudgetBook(tuple(under_one_name(budgets, self._prices, self._clock.now().date())))
+
+    def _name(self, service: str, model: str) -> str:
+        return self._prices.name(service, model, self._clock.now().date())
 
     async def _turn(self, scope: Mapping[str, str], reason: str, *, stopped: bool) -> None:
         at_ms = self._teller.now_ms()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from aegis.core.calls import Call
 from aegis.core.errors import Stopped
@@ -12,7 +12,9 @@ from aegis.core.ledger import Switch
 class StopSwitch:
     """The switches of record, as this process last read them."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: Callable[[str, str], str]) -> None:
+        """`name` gives the one name of a service's model: a stop holds under all that it answers to."""
+        self._name = name
         self._stopped: tuple[Switch, ...] = ()
 
     def learn(self, switches: Sequence[Switch]) -> None:
@@ -23,25 +25,23 @@ class StopSwitch:
     def stopped(self) -> tuple[Switch, ...]:
         return self._stopped
 
-    def check(self, call: Call) -> None:
-        """Raise `Stopped` when a stopped scope covers the call."""
+    def check(self, call: Call, model: str) -> None:
+        """Raise `Stopped` when a stopped scope covers the call, made with this candidate."""
         for switch in self._stopped:
-            if all(_covers(call, name, value) for name, value in switch.scope.items()):
+            if all(self._covers(call, model, name, value) for name, value in switch.scope.items()):
                 raise Stopped(f"{scope_text(switch.scope)} is stopped: {switch.reason}")
 
-
-def _covers(call: Call, name: str, value: str) -> bool:
-    match name:
-        case "service" | "provider":
-            return call.service == value
-        case "model":
-            # A call that may choose among models is stopped only where no other candidate is left.
-            return bool(call.models) and all(model == value for model in call.models)
-        case "severity":
-            return call.priority.name == value
-        case "operation":
-            return call.operation == value
-    return call.scope.get(name) == value
+    def _covers(self, call: Call, model: str, name: str, value: str) -> bool:
+        match name:
+            case "service" | "provider":
+                return call.service == value
+            case "model":
+                return bool(model) and self._name(call.service, model) == self._name(call.service, value)
+            case "severity":
+                return call.priority.name == value
+            case "operation":
+                return call.operation == value
+        return call.scope.get(name) == value
 
 
 def scope_text(scope: Mapping[str, str]) -> str:
