@@ -38,7 +38,7 @@ def measured(name: str, script: str, *requirements: str) -> dict[str, Any]:
     """What `bench/peers/SCRIPT` prints on its last line, a JSON object. Raises `CalledProcessError` when it fails."""
     done = subprocess.run(
         [str(python_of(name, *requirements)), str(ROOT / "bench" / "peers" / script)],
-        check=True, timeout=SECONDS_MAX, capture_output=True, text=True,
+        check=True, timeout=SECONDS_MAX, capture_output=True, text=True, cwd=ROOT / ".bench" / name,
     )  # fmt: skip
     answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return answer

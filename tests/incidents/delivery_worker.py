@@ -9,6 +9,7 @@ import json
 import random
 import sys
 import time
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import anyio
@@ -18,6 +19,7 @@ from aegis.core.incidents import Event, Incident, LogSource, Observable, Severit
 from aegis.core.notifications import Delivery, Notification, Receipt
 from aegis.core.ports import Work
 from aegis.incidents.delivery import Lanes, WakingIncidents
+from aegis.incidents.lane import RULES
 from aegis.stores.database import Database
 from aegis.stores.events import SqliteEvents
 from aegis.stores.incidents import SqliteIncidents
@@ -110,7 +112,7 @@ async def main(path: str, port: int, number: int, cycle: int) -> None:
         clock=clock,
         pick=random.Random(cycle).randint,
         observe=lambda _happened: None,
-        rules={},
+        rules={"slack": replace(RULES["slack"], digest_over=0)},  # told one by one, so that each can be counted
     )
     incidents = WakingIncidents(SqliteIncidents(database), lanes)
     names = [f"inc-{one:05d}" for one in range(number)]

@@ -1,119 +1,22 @@
 """Lanes: each service at its own pace, failures tried again, nothing lost, nothing sent twice for want of patience."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime
 
 import anyio
 import pytest
+from tests.incidents.lanes import MINUTE, SECOND, House, delivery, failing, most, titles
 
-from aegis.core.errors import Billed, ServiceError, StoreError
-from aegis.core.incidents import Severity, Status
-from aegis.core.notifications import Change, Delivery, Notification, Receipt
-from aegis.core.ports import Notifier, Work
+from aegis.core.errors import StoreError
+from aegis.core.incidents import Severity
+from aegis.core.notifications import Delivery, Notification, Receipt
+from aegis.core.ports import Work
 from aegis.core.telemetry import DeliveryEnded
-from aegis.incidents.delivery import ATTEMPT_MS, CUT_EVERY_MS, LEASE_MS, Lanes, WakingIncidents
+from aegis.incidents.delivery import ATTEMPT_MS, CUT_EVERY_MS, LEASE_MS, Lanes
 from aegis.incidents.lane import BACKOFF_MAX_MS, BREAKER, LaneRule, backoff_ms
 from aegis.testing import START, FakeClock, FakeNotifier, MemoryOutbox, MemoryStore, Recorder, settle
 
 pytestmark = pytest.mark.anyio
-
-SECOND, MINUTE = 1_000, 60_000
-PLAIN = LaneRule(concurrency=1)
-
-
-def most(_low: int, high: int) -> int:
-    return high
-
-
-def failing(
-    *, status: int = 503, retryable: bool = True, retry_after_ms: int | None = None, service: str = "slack"
-) -> ServiceError:
-    return ServiceError(
-        service,
-        f"answered {status}",
-        retryable=retryable,
-        billed=Billed.NO,
-        status=status,
-        retry_after_ms=retry_after_ms,
-    )
-
-
-def delivery(
-    name: str,
-    version: int = 1,
-    *,
-    service: str = "slack",
-    at: datetime = START,
-    change: Change = "opened",
-    priority: Severity = Severity.HIGH,
-) -> Delivery:
-    said = Notification(
-        incident_id=name,
-        dedup_key=name,
-        version=version,
-        change=change,
-        severity=priority,
-        status=Status.OPEN,
-        title=name,
-        summary="",
-        at=at,
-    )
-    return Delivery(
-        id=f"{name}:{service}:{version}",
-        incident_id=name,
-        service=service,
-        notification=said,
-        priority=priority,
-        due_at=at,
-        created_at=at,
-    )
-
-
-class House:
-    """A store in memory, a clock that stands still, and the lanes of the given notifiers."""
-
-    def __init__(self, *notifiers: Notifier, rules: dict[str, LaneRule] | None = None) -> None:
-        self.clock, self.store, self.seen = FakeClock(), MemoryStore(), Recorder()
-        self.lanes = Lanes(
-            outbox=self.store.outbox,
-            notifiers=notifiers,
-            clock=self.clock,
-            pick=most,
-            observe=self.seen,
-            rules={"slack": PLAIN, **(rules or {})},
-        )
-        self.incidents = WakingIncidents(self.store.incidents, self.lanes)
-
-    async def place(self, *deliveries: Delivery) -> None:
-        await self.incidents.commit(Work(deliveries=deliveries))
-
-    async def drain(self, milliseconds: int = 0) -> int:
-        """Drain up to a deadline, letting the clock run to it."""
-        left: list[int] = []
-
-        async def drain() -> None:
-            left.append(await self.lanes.drain(until=self.clock.now() + timedelta(milliseconds=milliseconds)))
-
-        async with anyio.create_task_group() as group:
-            group.start_soon(drain)
-            await self.clock.advance(milliseconds)
-        return left[0]
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        async with anyio.create_task_group() as group:
-            group.start_soon(self.lanes.run)
-            await self.clock.advance(0)
-            yield
-            group.cancel_scope.cancel()
-
-    def ends(self) -> list[str]:
-        return [one.outcome for one in self.seen.happened if isinstance(one, DeliveryEnded)]
-
-
-def titles(notifier: FakeNotifier) -> list[str]:
-    return [one.title for one in notifier.told]
 
 
 async def test_what_is_due_is_sent_and_recorded() -> None:
@@ -343,9 +246,11 @@ async def test_a_lane_sends_as_many_at_once_as_its_rule_says(concurrency: int) -
 class Slow(MemoryOutbox):
     """An outbox that lets others run while it claims, as a real store does."""
 
-    async def claim(self, service: str, *, limit: int, now: datetime, lease_ms: int) -> Sequence[Delivery]:
+    async def claim(
+        self, service: str, *, limit: int, now: datetime, lease_ms: int, fresh: bool = False
+    ) -> Sequence[Delivery]:
         await anyio.lowlevel.checkpoint()
-        return await super().claim(service, limit=limit, now=now, lease_ms=lease_ms)
+        return await super().claim(service, limit=limit, now=now, lease_ms=lease_ms, fresh=fresh)
 
 
 async def test_a_drain_beside_the_running_lanes_keeps_their_rules() -> None:
@@ -353,7 +258,7 @@ async def test_a_drain_beside_the_running_lanes_keeps_their_rules() -> None:
     rules = {"jira": LaneRule(concurrency=2)}
     lanes = Lanes(outbox=outbox, notifiers=[jira], clock=clock, pick=most, observe=Recorder(), rules=rules)
     for number in range(20):
-        outbox.place(delivery(f"{number:02d}", service="jira"))
+        outbox.put(delivery(f"{number:02d}", service="jira"))
 
     async with anyio.create_task_group() as group:
         group.start_soon(lanes.run)

@@ -3,6 +3,7 @@
 import pytest
 from tests.stores.making import LEASE_MS, Stores, after, delivery, ids
 
+from aegis.core.deliveries import stand_in
 from aegis.core.incidents import Severity
 from aegis.core.notifications import DeliveryState, Receipt
 
@@ -227,3 +228,50 @@ async def test_what_became_of_an_incident_is_told_in_order(stores: Stores) -> No
 
     expected = [("a:jira:1", "leased"), ("a:slack:1", "superseded"), ("a:slack:2", "ready")]
     assert [(one.id, one.state) for one in told] == expected
+
+
+async def test_due_ones_are_counted_up_to_a_number(stores: Stores) -> None:
+    await stores.place(*(delivery(f"{number}") for number in range(5)), delivery("later", at=60))
+
+    assert await stores.outbox.due("slack", now=after(0), most=9) == 5
+    assert await stores.outbox.due("slack", now=after(0), most=3) == 3
+    assert await stores.outbox.due("jira", now=after(60), most=9) == 0
+
+
+async def test_new_messages_can_be_claimed_without_the_edits(stores: Stores) -> None:
+    await stores.place(delivery("told"))
+    [told] = await stores.claim()
+    await stores.outbox.done(told, Receipt(remote_id="ts"), now=after(0))
+    await stores.place(delivery("told", 2, change="analysed"), delivery("new"))
+
+    fresh = await stores.outbox.claim("slack", limit=9, now=after(0), lease_ms=LEASE_MS, fresh=True)
+
+    assert ids(list(fresh)) == ["new:slack:1"]
+    assert ids(await stores.claim()) == ["told:slack:2"]
+
+
+async def test_unheard_are_old_first_pages_that_wait_are_under_way_or_dead(stores: Stores) -> None:
+    await stores.place(
+        delivery("waits", service="pagerduty", priority=HIGH, at=2),
+        delivery("mild", service="pagerduty", priority=MEDIUM),
+        delivery("update", service="pagerduty", priority=HIGH, change="updated"),
+        delivery("young", service="pagerduty", priority=HIGH, at=60),
+        delivery("dead", service="pagerduty", priority=CRITICAL, at=1),
+        delivery("elsewhere", service="jira", priority=CRITICAL),
+    )
+    [dead] = await stores.claim("pagerduty", limit=1, at=2)
+    await stores.outbox.bury(dead, error="no such key", now=after(2))
+
+    found = await stores.outbox.unheard("pagerduty", to="slack", before=after(60), limit=9)
+
+    assert ids(list(found)) == ["dead:pagerduty:1", "waits:pagerduty:1"]
+
+
+async def test_a_page_with_a_stand_in_is_not_unheard_there_any_more(stores: Stores) -> None:
+    page = delivery("page", service="pagerduty", priority=HIGH)
+    await stores.place(page)
+    await stores.outbox.place([stand_in(page, "slack", after(60))] * 2)
+
+    assert ids(await stores.claim(at=60)) == ["page:pagerduty:1>slack"]
+    assert await stores.outbox.unheard("pagerduty", to="slack", before=after(60), limit=9) == []
+    assert len(await stores.outbox.unheard("pagerduty", to="teams", before=after(60), limit=9)) == 1

@@ -29,6 +29,7 @@ from aegis.incidents.analysis import Analysing, Policy
 from aegis.incidents.delivery import Lanes, WakingIncidents
 from aegis.incidents.detection import Detector
 from aegis.incidents.enrichment import Enrichment
+from aegis.incidents.fallback import Fallbacks, instead_of
 from aegis.incidents.grouping import Grouping
 from aegis.incidents.lane import LaneRule
 from aegis.incidents.metric_batches import MetricBatches
@@ -185,7 +186,10 @@ async def _wired(
         retention=Retention(database, _keep(config)),
         services_used=used_names(parts),
         actions=_actions(config, governor, pipeline, outbox, lookups, clock, channels),
-        chores=(Overrides(_budgets(config), governor=governor, lookups=lookups).turn,),
+        chores=(
+            Overrides(_budgets(config), governor=governor, lookups=lookups).turn,
+            Fallbacks(outbox=outbox, clock=clock, instead=instead_of(config.fallback, channels), wake=lanes.wake).turn,
+        ),
         store_under_way=lambda: database.under_way,
         problems=tuple(str(problem) for problem in detector.problems),
         forget=detector.expire,

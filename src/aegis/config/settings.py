@@ -114,6 +114,7 @@ class Config:
     services: Mapping[str, Service]
     connectors: Mapping[str, Mapping[str, Value]]
     routes: tuple[Route, ...]
+    fallback: Mapping[str, tuple[str, ...]]
     detection: Detecting
     privacy: Privacy
     retention_days: Mapping[str, int]

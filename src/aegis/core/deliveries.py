@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from aegis.core.incidents import Severity
-from aegis.core.notifications import Change, Delivery
+from aegis.core.notifications import Change, Delivery, DeliveryState, Fact
 
 AGE_STEP = timedelta(minutes=5)
 """A delivery gains one priority for every five minutes of waiting: a LOW one stands beside a fresh HIGH after ten."""
@@ -34,6 +34,40 @@ def rank(priority: Severity, waited: timedelta) -> int:
     if priority is Severity.CRITICAL:
         return int(priority)
     return min(int(Severity.HIGH), int(priority) + max(timedelta(0), waited) // AGE_STEP)
+
+
+def is_page(delivery: Delivery) -> bool:
+    """Whether a delivery is the first word of a HIGH or CRITICAL incident: somebody has to hear it soon."""
+    return delivery.notification.change in _FIRST and delivery.priority >= Severity.HIGH
+
+
+def stand_in_mark(service: str) -> str:
+    """What the id of a delivery ends in that stands in for another one, so that writing it twice is harmless."""
+    return f">{service}"
+
+
+def stand_in(page: Delivery, to: str, now: datetime) -> Delivery:
+    """The same page for another service, which says that the pager did not take it."""
+    said = page.notification
+    since = f"{page.created_at:%H:%M:%S} UTC"
+    unpaged = replace(
+        said,
+        change="unpaged",
+        title=f"Nobody was paged: {said.title}",
+        facts=(Fact("Not delivered", f"{page.service} has not taken this page since {since}"), *said.facts),
+    )
+    return replace(
+        page,
+        id=page.id + stand_in_mark(to),
+        service=to,
+        notification=unpaged,
+        state=DeliveryState.READY,
+        attempts=0,
+        last_error="",
+        remote_id="",
+        created_at=now,
+        due_at=now,
+    )
 
 
 def carry_on(newer: Place, older: Place) -> Place:

@@ -10,7 +10,20 @@ from typing import Any, Literal
 
 from aegis.core.incidents import Severity, Status
 
-Change = Literal["opened", "raised", "analysed", "updated", "acknowledged", "resolved", "reopened", "budget", "test"]
+Change = Literal[
+    "opened",
+    "raised",
+    "analysed",
+    "updated",
+    "acknowledged",
+    "resolved",
+    "reopened",
+    "budget",
+    "test",
+    "digest",
+    "unpaged",
+]
+"""What a notification is about. `digest`: many incidents at once. `unpaged`: the pager did not take the first page."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -276,10 +276,24 @@ class Incidents(Protocol):
 class Outbox(Protocol):
     """Deliveries that wait, in lanes by service. A claimed delivery is leased: a crash gives it back."""
 
-    async def claim(self, service: str, *, limit: int, now: datetime, lease_ms: int) -> Sequence[Delivery]:
+    async def claim(
+        self, service: str, *, limit: int, now: datetime, lease_ms: int, fresh: bool = False
+    ) -> Sequence[Delivery]:
         """Lease due deliveries, highest priority first; `attempts` is already counted up. `remote_id` is the
-        newest handle that this service gave for the delivery's incident.
+        newest handle that this service gave for the delivery's incident. `fresh`: only those without a handle, which
+        would be new messages.
         """
+
+    async def due(self, service: str, *, now: datetime, most: int) -> int:
+        """How many of a lane are due, counted up to `most`."""
+
+    async def unheard(self, service: str, *, to: str, before: datetime, limit: int) -> Sequence[Delivery]:
+        """First pages of HIGH and CRITICAL incidents placed before a moment that the service has not taken (dead letters
+        too), oldest first, but for those of which `to` was told in its place already.
+        """
+
+    async def place(self, deliveries: Sequence[Delivery]) -> None:
+        """Put deliveries into their lanes; those that are known are left alone."""
 
     async def next_due(self, service: str) -> datetime | None:
         """When the lane has to be looked at again (a lease that runs out counts); None when nothing waits in it."""

@@ -7,7 +7,8 @@ pass is tried again for a day, then kept as a dead letter; what a service refuse
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -15,10 +16,11 @@ import anyio
 from anyio.abc import TaskGroup
 
 from aegis.core.errors import Billed, ServiceError, StoreError
-from aegis.core.incidents import Incident
+from aegis.core.incidents import Incident, Severity
 from aegis.core.notifications import Delivery, Receipt
 from aegis.core.ports import Clock, Incidents, Notifier, Outbox, Work
 from aegis.core.telemetry import DeliveryEnded, Observer
+from aegis.incidents.digest import digest
 from aegis.incidents.lane import DEFAULT_RULE, GIVE_UP_AFTER, MS, RULES, Lane, LaneRule, Pick, backoff_ms
 
 LEASE_MS = 60_000
@@ -27,6 +29,8 @@ ATTEMPT_MS = 45_000
 """Longer than three requests at the transport's own limit of 13 s, shorter than the lease: no two send at once."""
 CUT_EVERY_MS = 5_000
 """How often attempts without an end are looked for: an attempt ends at least ten seconds before its lease."""
+DIGEST_MAX = 200
+"""Deliveries in one digest: a claim of so many is one short transaction, and 10,000 incidents are 50 messages."""
 POLL_MS = 5_000
 """How often a lane is looked at without news: another process may have put something in."""
 STORE_RETRY_MS = 1_000
@@ -128,8 +132,8 @@ class Lanes:
                 if not limit:
                     return wait_ms or POLL_MS
                 claimed = await self._claim(lane, limit)
-            for delivery in claimed:
-                sends.start_soon(self._attempt, lane, delivery)
+            for chain in claimed:
+                sends.start_soon(self._attempt, lane, chain)
             if claimed:
                 return 0
             due = await self._outbox.next_due(lane.service)
@@ -141,42 +145,71 @@ class Lanes:
         now = self._clock.now()
         return POLL_MS if due <= now else max(1, (due - now) // timedelta(milliseconds=1))
 
-    async def _claim(self, lane: Lane, limit: int) -> Sequence[Delivery]:
-        claimed: Sequence[Delivery] = ()
+    async def _claim(self, lane: Lane, limit: int) -> Sequence[Sequence[Delivery]]:
+        """What is sent now: each message is made of one delivery, in a flood of many."""
+        claimed: Sequence[Sequence[Delivery]] = ()
         try:
-            now = self._clock.now()
-            claimed = await self._outbox.claim(lane.service, limit=limit, now=now, lease_ms=LEASE_MS)
+            now, over = self._clock.now(), lane.rule.digest_over
+            if over and await self._outbox.due(lane.service, now=now, most=over + 1) > over:
+                claimed = await self._claim_together(lane.service, now)
+            else:
+                each = await self._outbox.claim(lane.service, limit=limit, now=now, lease_ms=LEASE_MS)
+                claimed = [(delivery,) for delivery in each]
         finally:
             lane.sends(len(claimed), self._clock.monotonic_ns())
         return claimed
 
+    async def _claim_together(self, service: str, now: datetime) -> Sequence[Sequence[Delivery]]:
+        """The first, and with it all that may be told together with it: new messages that are not CRITICAL."""
+        first = await self._outbox.claim(service, limit=1, now=now, lease_ms=LEASE_MS)
+        if not first or first[0].priority is Severity.CRITICAL or first[0].remote_id:
+            return [first] if first else []
+        rest = await self._outbox.claim(service, limit=DIGEST_MAX - 1, now=now, lease_ms=LEASE_MS, fresh=True)
+        alone = [(delivery,) for delivery in rest if delivery.priority is Severity.CRITICAL]
+        return [*alone, (*first, *(delivery for delivery in rest if delivery.priority is not Severity.CRITICAL))]
+
     # --- one attempt -----------------------------------------------------------------------------------------
 
-    async def _attempt(self, lane: Lane, delivery: Delivery) -> None:
-        """Send one delivery and record how it ended. When the store cannot record it, its lease gives it back."""
+    async def _attempt(self, lane: Lane, told: Sequence[Delivery]) -> None:
+        """Send one message and record how it ended for each of its deliveries. When the store cannot record it, the
+        leases give them back.
+        """
         began_ns = self._clock.monotonic_ns()
         try:
-            receipt, error = await self._send(lane, delivery)
+            receipt, error = await self._send(lane, told)
             now_ns = self._clock.monotonic_ns()
             lane.learn(error, now_ns)
             took_ms = (now_ns - began_ns) // MS
-            if error is None:
-                await self._done(delivery, receipt, took_ms)
-            else:
-                await self._failed(lane, delivery, error, took_ms)
-        except StoreError:
-            return
+            if len(told) > 1:
+                receipt = Receipt(note=f"in a digest of {len(told)}")
+            async with anyio.create_task_group() as ends:
+                for delivery in told:
+                    ends.start_soon(self._end, lane, delivery, receipt, error, took_ms)
         finally:
             lane.sending -= 1
             lane.bell.ring()
 
-    async def _send(self, lane: Lane, delivery: Delivery) -> tuple[Receipt, ServiceError | None]:
+    async def _end(
+        self, lane: Lane, delivery: Delivery, receipt: Receipt, error: ServiceError | None, took_ms: int
+    ) -> None:
+        with suppress(StoreError):
+            if error is None:
+                await self._done(delivery, receipt, took_ms)
+            else:
+                await self._failed(lane, delivery, error, took_ms)
+
+    async def _send(self, lane: Lane, told: Sequence[Delivery]) -> tuple[Receipt, ServiceError | None]:
         """The receipt, or the error that it ended with."""
+        said, remote_id = told[0].notification, told[0].remote_id
+        if len(told) > 1:
+            said = digest(told, self._clock.now())
+        elif said.change == "unpaged":
+            remote_id = ""  # an edited message rings for nobody
         problem = f"no end within {ATTEMPT_MS // 1_000} s"
         with anyio.CancelScope() as scope:
             lane.under_way[scope] = self._clock.monotonic_ns() + ATTEMPT_MS * MS
             try:
-                return await lane.notifier.notify(delivery.notification, remote_id=delivery.remote_id), None
+                return await lane.notifier.notify(said, remote_id=remote_id), None
             except ServiceError as error:
                 return Receipt(), error
             except Exception as error:  # noqa: BLE001 - the supervisor: one bad delivery must not stop a lane
@@ -187,7 +220,8 @@ class Lanes:
 
     async def _done(self, delivery: Delivery, receipt: Receipt, took_ms: int) -> None:
         now = self._clock.now()
-        await self._outbox.done(delivery, receipt, now=now)
+        kept = replace(receipt, remote_id="") if delivery.notification.change == "unpaged" else receipt
+        await self._outbox.done(delivery, kept, now=now)
         self._tell(delivery, "done", receipt.note, took_ms)
 
     async def _failed(self, lane: Lane, delivery: Delivery, error: ServiceError, took_ms: int) -> None:

@@ -35,22 +35,28 @@ Pick: TypeAlias = Callable[[int, int], int]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneRule:
     """How one service may be used: sends at once, one every `spacing_ms` after a burst of `burst`, and no new attempt
-    of a delivery sooner than `retry_min_ms`.
+    of a delivery sooner than `retry_min_ms`. When more than `digest_over` are due (0: never), new messages below
+    CRITICAL are told together.
     """
 
     concurrency: int = 4
     spacing_ms: int = 0
     burst: int = 1
     retry_min_ms: int = 0
+    digest_over: int = 0
+
+
+DIGEST_OVER = 20
+"""More new messages in a channel at once are read by nobody, and keep a channel of one a second busy for long."""
 
 
 RULES: Mapping[str, LaneRule] = {
     # One message a second in a channel, short bursts allowed: api.slack.com/apis/rate-limits. In order, one by one.
-    "slack": LaneRule(concurrency=1, spacing_ms=1_000, burst=3),
+    "slack": LaneRule(concurrency=1, spacing_ms=1_000, burst=3, digest_over=DIGEST_OVER),
     # Five requests in two seconds for a webhook: discord.com/developers/docs/topics/rate-limits.
-    "discord": LaneRule(concurrency=1, spacing_ms=400, burst=5),
+    "discord": LaneRule(concurrency=1, spacing_ms=400, burst=5, digest_over=DIGEST_OVER),
     # Four requests a second for a flow's trigger; beyond it 429.
-    "teams": LaneRule(concurrency=2, spacing_ms=250, burst=4),
+    "teams": LaneRule(concurrency=2, spacing_ms=250, burst=4, digest_over=DIGEST_OVER),
     # A search is some seconds behind a create: a hasty retry would not find the issue and open a second one.
     "jira": LaneRule(concurrency=2, retry_min_ms=10_000),
 }

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from aegis.core.deliveries import in_place, rank
+from aegis.core.deliveries import in_place, rank, stand_in_mark
 from aegis.core.incidents import Severity
 from aegis.core.notifications import Delivery, DeliveryState, Receipt
 from aegis.stores.database import Database
@@ -38,14 +38,16 @@ class SqliteOutbox:
         self._queries = read_queries("outbox")
         self._placing = Placing()
 
-    async def claim(self, service: str, *, limit: int, now: datetime, lease_ms: int) -> Sequence[Delivery]:
+    async def claim(
+        self, service: str, *, limit: int, now: datetime, lease_ms: int, fresh: bool = False
+    ) -> Sequence[Delivery]:
         """Lease at most `limit` due deliveries of a lane, highest effective priority first, then oldest."""
         now_us = to_us(now)
         lease_us = to_us(now + timedelta(milliseconds=lease_ms))
 
         def claim(connection: sqlite3.Connection) -> list[Delivery]:
             self._take_back(connection, service, now_us)
-            chosen = self._chosen(connection, service, limit, now_us)
+            chosen = self._chosen(connection, service, limit, now_us, fresh=fresh)
             for delivery_id in chosen:
                 connection.execute(self._queries["lease"], {"id": delivery_id, "lease_us": lease_us})
             return self._whole(connection, chosen)
@@ -59,11 +61,19 @@ class SqliteOutbox:
             connection.execute(self._queries["release"], {"id": row["id"]})
             self._placing.give_way(connection, row, now_us=now_us)
 
-    def _chosen(self, connection: sqlite3.Connection, service: str, limit: int, now_us: int) -> list[str]:
+    def _chosen(
+        self, connection: sqlite3.Connection, service: str, limit: int, now_us: int, *, fresh: bool
+    ) -> list[str]:
         """Within one priority the order of places is the order of ranks, so the best of each suffice."""
         candidates: list[tuple[int, int, str]] = []
         for priority in Severity:
-            parameters = {"service": service, "priority": int(priority), "now_us": now_us, "limit": limit}
+            parameters = {
+                "service": service,
+                "priority": int(priority),
+                "now_us": now_us,
+                "limit": limit,
+                "fresh": int(fresh),
+            }
             for delivery_id, created_us in connection.execute(self._queries["claimable"], parameters):
                 waited = timedelta(microseconds=now_us - created_us)
                 candidates.append((-rank(priority, waited), created_us, delivery_id))
@@ -72,6 +82,25 @@ class SqliteOutbox:
     def _whole(self, connection: sqlite3.Connection, ids: Sequence[str]) -> list[Delivery]:
         rows = (connection.execute(self._queries["whole"], {"id": delivery_id}).fetchone() for delivery_id in ids)
         return [_delivery(row) for row in rows if row is not None]
+
+    async def due(self, service: str, *, now: datetime, most: int) -> int:
+        """How many of a lane are due, counted up to `most`."""
+        query, parameters = self._queries["due"], {"service": service, "now_us": to_us(now), "most": most}
+        return await self._database.read(lambda connection: int(connection.execute(query, parameters).fetchone()[0]))
+
+    async def unheard(self, service: str, *, to: str, before: datetime, limit: int) -> Sequence[Delivery]:
+        """First pages that a service has not taken, but for those of which `to` was told in its place."""
+        row = {"service": service, "before_us": to_us(before), "mark": stand_in_mark(to), "limit": limit}
+
+        def unheard(connection: sqlite3.Connection) -> list[Delivery]:
+            return self._whole(connection, [found[0] for found in connection.execute(self._queries["unheard"], row)])
+
+        return await self._database.read(unheard)
+
+    async def place(self, deliveries: Sequence[Delivery]) -> None:
+        """Put deliveries into their lanes; those that are known are left alone."""
+        placed = self._placing.prepared(deliveries)
+        await self._database.write(lambda connection: self._placing.place(connection, placed))
 
     async def next_due(self, service: str) -> datetime | None:
         """When the lane has to be looked at again; None when nothing waits in it."""

@@ -18,6 +18,25 @@ WHERE d.service = :service AND d.state = 'ready' AND d.priority = :priority AND 
         SELECT 1 FROM deliveries AS o
         WHERE o.incident_id = d.incident_id AND o.service = d.service AND o.state = 'leased'
     )
+    AND (:fresh = 0 OR NOT EXISTS (
+        SELECT 1 FROM remotes AS r WHERE r.incident_id = d.incident_id AND r.service = d.service
+    ))
+ORDER BY d.created_us, d.id
+LIMIT :limit;
+
+-- name: due
+-- How many deliveries of a lane are due, counted up to a number.
+SELECT count(*) FROM (
+    SELECT 1 FROM deliveries WHERE service = :service AND state = 'ready' AND due_us <= :now_us LIMIT :most
+) AS some;
+
+-- name: unheard
+-- First pages that a service has not taken and of which nobody was told elsewhere, oldest first.
+SELECT d.id
+FROM deliveries AS d
+WHERE d.service = :service AND d.state IN ('ready', 'leased', 'dead') AND d.created_us < :before_us
+    AND d.priority >= 3 AND d.change IN ('opened', 'raised', 'reopened')
+    AND NOT EXISTS (SELECT 1 FROM deliveries AS f WHERE f.id = d.id || :mark)
 ORDER BY d.created_us, d.id
 LIMIT :limit;
 

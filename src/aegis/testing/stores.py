@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from aegis.core.deliveries import carry_on, in_place, place_of, rank
+from aegis.core.deliveries import carry_on, in_place, is_page, place_of, rank, stand_in_mark
 from aegis.core.errors import StoreError
 from aegis.core.incidents import Event, Incident, Status
 from aegis.core.notifications import Delivery, DeliveryState, Receipt
@@ -53,7 +53,7 @@ class MemoryIncidents:
         self.known = kept
         self._events.done.update(work.events_done)
         for delivery in work.deliveries:
-            self._outbox.place(delivery)
+            self._outbox.put(delivery)
 
     async def unresolved(self) -> Sequence[Incident]:
         return sorted((one for one in self.known.values() if one.status is not Status.RESOLVED), key=lambda i: i.id)
@@ -74,7 +74,7 @@ class MemoryOutbox:
         self._ended: dict[str, datetime] = {}
         self._remotes: dict[tuple[str, str], tuple[int, str]] = {}
 
-    def place(self, delivery: Delivery) -> None:
+    def put(self, delivery: Delivery) -> None:
         """Put a delivery into its lane, in the place of older ones that wait; one that is known is left alone."""
         if delivery.id in self.known:
             return
@@ -94,7 +94,9 @@ class MemoryOutbox:
         ]
         return sorted(same, key=lambda one: one.notification.version)
 
-    async def claim(self, service: str, *, limit: int, now: datetime, lease_ms: int) -> Sequence[Delivery]:
+    async def claim(
+        self, service: str, *, limit: int, now: datetime, lease_ms: int, fresh: bool = False
+    ) -> Sequence[Delivery]:
         lane = [one for one in self.known.values() if one.service == service]
         for one in lane:
             if one.state is LEASED and self._leases[one.id] <= now:
@@ -102,6 +104,7 @@ class MemoryOutbox:
         lane = [one for one in self.known.values() if one.service == service]
         busy = {one.incident_id for one in lane if one.state is LEASED}
         due = [one for one in lane if one.state is READY and one.due_at <= now and one.incident_id not in busy]
+        due = [one for one in due if not (fresh and self._remote(one))]
         due.sort(key=lambda one: (-rank(one.priority, now - one.created_at), one.created_at, one.id))
         claimed = [
             replace(one, state=LEASED, attempts=one.attempts + 1, remote_id=self._remote(one)) for one in due[:limit]
@@ -126,6 +129,26 @@ class MemoryOutbox:
 
     def _remote(self, delivery: Delivery) -> str:
         return self._remotes.get((delivery.incident_id, delivery.service), (0, ""))[1]
+
+    async def due(self, service: str, *, now: datetime, most: int) -> int:
+        lane = [one for one in self.known.values() if one.service == service and one.state is READY]
+        return min(most, sum(one.due_at <= now for one in lane))
+
+    async def unheard(self, service: str, *, to: str, before: datetime, limit: int) -> Sequence[Delivery]:
+        found = [
+            one
+            for one in self.known.values()
+            if one.service == service
+            and one.state in (READY, LEASED, DEAD)
+            and one.created_at < before
+            and is_page(one)
+            and one.id + stand_in_mark(to) not in self.known
+        ]
+        return sorted(found, key=lambda one: (one.created_at, one.id))[:limit]
+
+    async def place(self, deliveries: Sequence[Delivery]) -> None:
+        for one in deliveries:
+            self.put(one)
 
     async def next_due(self, service: str) -> datetime | None:
         lane = [one for one in self.known.values() if one.service == service]

@@ -132,12 +132,23 @@ class RootSection(Section):
     services: ServicesSection = Field(default_factory=ServicesSection)
     connectors: ConnectorsSection = Field(default_factory=ConnectorsSection)
     routes: list[RouteSection] = Field(default_factory=list)
+    fallback: dict[str, Words] = Field(default_factory=dict)
+    """Who is told when a service has not taken a page for a minute: `pagerduty: [email, slack]`. Of itself PagerDuty is
+    stood in for by the first configured of slack, teams, discord and email; an empty list names nobody."""
     detection: DetectionSection = Field(default_factory=DetectionSection)
     privacy: PrivacySection = Field(default_factory=PrivacySection)
     retention: RetentionSection = Field(default_factory=RetentionSection)
     prices: dict[str, PriceSection] = Field(default_factory=dict)
     secrets: SecretsSection = Field(default_factory=SecretsSection)
     sandbox: SandboxSection = Field(default_factory=SandboxSection)
+
+    @field_validator("fallback")
+    @classmethod
+    def _stand_ins_are_known(cls, value: dict[str, list[str]]) -> dict[str, list[str]]:
+        for name in (*value, *(other for others in value.values() for other in others)):
+            if name not in TOLD:
+                raise ValueError(f"has {name}, which {unknown(name, TOLD, what='service')}")
+        return value
 
     @field_validator("budget_thresholds")
     @classmethod
