@@ -77,6 +77,15 @@ class Alert:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnsettledAlert:
+    """An alert that is over, whose incident (empty: none yet) has not been told."""
+
+    digest: str
+    named: str
+    incident_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetNotice:
     """A budget of another system (AWS Budgets) passed a threshold. Amounts are as that system wrote them."""
 

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from aegis.core.budgets import Line
 from aegis.core.calls import Call, Usage
+from aegis.core.inbound import Alert, UnsettledAlert
 from aegis.core.incidents import Event, Finding, Incident, Observable
 from aegis.core.ledger import Crossing, Entry, Joined, Row, Switch, Sync, Synced, Total
 from aegis.core.money import Nanos
@@ -314,3 +315,30 @@ class Outbox(Protocol):
     async def drop(self, delivery_id: str) -> bool: ...
     async def undelivered(self) -> int:
         """How many are neither done nor dead nor superseded."""
+
+
+class Arrivals(Protocol):
+    """What came in by webhooks: deliveries taken, names of our incidents elsewhere, alerts of others and their state."""
+
+    async def known(self, ids: Sequence[str]) -> bool:
+        """Whether one of these deliveries was taken before."""
+
+    async def arrive(self, ids: Sequence[str], *, now: datetime) -> bool:
+        """Keep the names of a delivery, atomically; False when one was there already."""
+
+    async def remember(self, service: str, handles: Mapping[str, str], *, now: datetime) -> None:
+        """What a service calls incidents of ours: handle to incident id."""
+
+    async def incident_of(self, service: str, handle: str) -> str:
+        """The incident that the service calls so (also by its answer to our message); empty when nobody knows."""
+
+    async def tell(self, alerts: Sequence[Alert], *, now: datetime) -> Sequence[bool]:
+        """Keep each alert's state; for each whether it is news (False: something newer is known already)."""
+
+    async def link(self, incidents: Mapping[str, str]) -> None:
+        """The incident (id) that each alert (digest) became."""
+
+    async def unsettled(self, limit: int) -> Sequence[UnsettledAlert]: ...
+    async def settle(self, digest: str) -> None: ...
+    async def firing(self, digests: Sequence[str]) -> bool:
+        """Whether one of these alerts fires, or is not known."""

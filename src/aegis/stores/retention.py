@@ -15,6 +15,9 @@ STEP = 500
 STEPS_MAX = 40
 """Steps of one kind in one tick: 20,000 rows, after which the rest waits for the next tick."""
 
+ARRIVALS_DAYS = 14
+"""Names of webhooks that were taken and links that were used: longer than any of them is believed (links: 7 days)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keep:
@@ -52,6 +55,9 @@ class Retention:
             "remotes": keep.incidents,
             "idempotency": 0,
             "set_aside": keep.set_aside,
+            "arrivals": ARRIVALS_DAYS,
+            "handles": keep.incidents,
+            "alerts": keep.incidents,
         }
         return {kind: await self._delete(kind, now - timedelta(days=after)) for kind, after in days.items()}
 

@@ -45,3 +45,15 @@ DELETE FROM idempotency WHERE request_key IN (
 -- name: set_aside
 -- Refused lines that nobody looked at in all that time.
 DELETE FROM set_aside WHERE seq IN (SELECT seq FROM set_aside WHERE at_us < :before_us LIMIT :limit);
+
+-- name: arrivals
+-- Names of deliveries that are too old to be believed again anyway.
+DELETE FROM arrivals WHERE id IN (SELECT id FROM arrivals WHERE seen_us < :before_us ORDER BY seen_us LIMIT :limit);
+
+-- name: handles
+-- Names of incidents elsewhere that nobody will use any more.
+DELETE FROM handles WHERE given_us IN (SELECT given_us FROM handles WHERE given_us < :before_us LIMIT :limit);
+
+-- name: alerts
+-- Alerts that nobody told about in all that time.
+DELETE FROM alerts WHERE digest IN (SELECT digest FROM alerts WHERE told_us < :before_us LIMIT :limit);
