@@ -164,7 +164,7 @@ class Analysis:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimelineEntry:
     """One thing that happened to an incident. `kind` is a stable word (detection, raised, finding, analysis,
-    delivery, refused, acknowledged, resolved, note); `text` is the sentence people read.
+    delivery, refused, acknowledged, resolved, reopened, assigned, late, note); `text` is the sentence people read.
     """
 
     at: datetime
@@ -203,3 +203,10 @@ class Incident:
     version: int = 1
     repeats: Mapping[str, int] = field(default_factory=dict)
     """How many detections of each fingerprint were folded; grouping goes on from here after a restart."""
+    status_at: datetime | None = None
+    """When the status was said to be what it is, by the clock of whoever said it; an older word never undoes it."""
+    status_by: str = ""
+    status_via: str = ""
+    """Who said it, and through which channel; empty: nobody has spoken yet, or Aegis saw it again by itself."""
+    assignee: str = ""
+    """Who has it in hand, as people wrote it."""

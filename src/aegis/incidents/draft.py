@@ -154,9 +154,13 @@ class Draft:
         return "updated" if crossed else None
 
     def freeze(self, *, now: datetime) -> Incident:
-        """The incident as it stands now, one version further."""
+        """The incident as it stands now, one version further. What Aegis saw again is newer than any earlier word."""
+        moved = self.status is not self._was.status
         return replace(
             self._was,
+            status_at=now if moved else self._was.status_at,
+            status_by="" if moved else self._was.status_by,
+            status_via="" if moved else self._was.status_via,
             title=self._title,
             entity=self._entity,
             severity=self._severity,

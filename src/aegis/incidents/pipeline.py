@@ -7,23 +7,20 @@ doubles nothing. The first page of an incident never waits for a model.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime
 from typing import Protocol
 
 import anyio
 
-from aegis.core.errors import BadInput, StoreError
-from aegis.core.incidents import Detection, Event, Incident, Observable, Severity, Status, TimelineEntry
-from aegis.core.notifications import Change
+from aegis.core.errors import StoreError
+from aegis.core.incidents import Detection, Event, Incident, Observable, Severity
 from aegis.core.ports import Clock
 from aegis.incidents.analysis import Analysing
 from aegis.incidents.backlog import Backlog
+from aegis.incidents.desk import Desk
 from aegis.incidents.draft import SPEND
 from aegis.incidents.enrichment import Enrichment
-from aegis.incidents.outcome import Outcome, Tell, wants_analysis
+from aegis.incidents.outcome import Outcome, wants_analysis
 from aegis.incidents.record import Record
-from aegis.incidents.timeline import with_entries
 
 WORKERS = 8
 """Incidents enriched and analysed at once: they wait for other machines, not for this one."""
@@ -45,6 +42,8 @@ class Pipeline:
         self._detector, self._record, self._clock = detector, record, clock
         self._enrichment, self._analysis = enrichment, analysis
         self._backlog = Backlog()
+        self.desk = Desk(record, clock=clock, moved=self._await_analysis)
+        """Where people's words about incidents go."""
 
     # --- the path --------------------------------------------------------------------------------------------
 
@@ -135,23 +134,19 @@ class Pipeline:
 
     async def acknowledge(self, incident_id: str, *, by: str) -> Incident:
         """Somebody takes the incident on. Raises `BadInput` when there is none such, or it is resolved."""
-        return await self._set_status(incident_id, Status.ACKNOWLEDGED, "acknowledged", by)
+        return await self.desk.acknowledge(incident_id, by)
 
     async def resolve(self, incident_id: str, *, by: str) -> Incident:
         """The incident is over. Raises `BadInput` when there is none such."""
-        return await self._set_status(incident_id, Status.RESOLVED, "resolved", by)
+        return await self.desk.resolve(incident_id, by)
 
     async def reopen(self, incident_id: str, *, by: str) -> Incident:
         """The incident is not over. Raises `BadInput` when there is none such."""
-        return await self._set_status(incident_id, Status.OPEN, "reopened", by)
+        return await self.desk.reopen(incident_id, by)
 
     async def note(self, incident_id: str, *, by: str, text: str) -> Incident:
         """Write into the timeline; nobody is told. Raises `BadInput` when there is none such."""
-
-        def noted(incident: Incident, now: datetime) -> Incident:
-            return with_entries(incident, TimelineEntry(at=now, kind="note", text=text, attributes={"by": by}))
-
-        return await self._record.change(incident_id, noted)
+        return await self.desk.note(incident_id, by, text=text)
 
     async def open_spend(
         self, *, title: str, severity: Severity, entity: Observable, facts: Mapping[str, str]
@@ -173,16 +168,3 @@ class Pipeline:
         incident = (await self._record.fold([detection])).incidents[0]
         self._await_analysis(incident)
         return incident
-
-    async def _set_status(self, incident_id: str, status: Status, change: Change, by: str) -> Incident:
-        def moved(incident: Incident, now: datetime) -> Incident:
-            if incident.status is status:
-                return incident
-            if incident.status is Status.RESOLVED and status is Status.ACKNOWLEDGED:
-                raise BadInput(f"{incident_id} is resolved; reopen it first", code="resolved")
-            entry = TimelineEntry(at=now, kind=change, text=f"{change.capitalize()} by {by}", attributes={"by": by})
-            return with_entries(replace(incident, status=status), entry)
-
-        changed = await self._record.change(incident_id, moved, tell=lambda _before, _after: Tell(change, (change,)))
-        self._await_analysis(changed)
-        return changed

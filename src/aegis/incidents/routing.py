@@ -65,6 +65,17 @@ def _tags(incident: Incident) -> set[str]:
     return techniques | parents | {_plain(tag) for tag in (*incident.tactics, *incident.rules)}
 
 
+KEEPING = frozenset({"pagerduty", "jira"})
+"""Services that keep an incident's status themselves: what was said there is not said back to them. Messages in a chat
+are ours, and are edited wherever the word was said.
+"""
+
+
+def is_echo(incident: Incident, change: Change, service: str) -> bool:
+    """Whether telling this service of a status would only send its own word back."""
+    return service in KEEPING and service == incident.status_via and change in ("acknowledged", "resolved", "reopened")
+
+
 def told(incident: Incident, *, services: Collection[str], routes: Sequence[Route] = ()) -> tuple[str, ...]:
     """The configured services that are told about the incident, pager first."""
     wanted = dict.fromkeys(service for service, least in LEAST.items() if incident.severity >= least)
@@ -84,7 +95,7 @@ def deliveries(
     link_base: str = "",
 ) -> tuple[Delivery, ...]:
     """One delivery for each service that is told about this change. `link_base` is the dashboard's address."""
-    names = told(incident, services=services, routes=routes)
+    names = [n for n in told(incident, services=services, routes=routes) if not is_echo(incident, change, n)]
     if not names:
         return ()
     link = f"{link_base.rstrip('/')}/incidents/{incident.id}" if link_base else ""

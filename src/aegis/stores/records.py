@@ -131,13 +131,17 @@ def incident_to_text(incident: Incident) -> str:
             "cost": incident.cost,
             "version": incident.version,
             "repeats": dict(incident.repeats),
+            "status_at": incident.status_at,
+            "status_by": incident.status_by,
+            "status_via": incident.status_via,
+            "assignee": incident.assignee,
         }
     )
 
 
 def incident_from_text(text: str) -> Incident:
     document = _opened(text)
-    analysis = document.get("analysis")
+    analysis, status_at = document.get("analysis"), document.get("status_at")
     return Incident(
         id=document["id"],
         title=document["title"],
@@ -162,6 +166,10 @@ def incident_from_text(text: str) -> Incident:
         cost=document.get("cost", 0),
         version=document.get("version", 1),
         repeats=document.get("repeats", {}),
+        status_at=None if status_at is None else _when(status_at),
+        status_by=document.get("status_by", ""),
+        status_via=document.get("status_via", ""),
+        assignee=document.get("assignee", ""),
     )
 
 

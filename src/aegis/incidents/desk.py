@@ -1,0 +1,81 @@
+"""The desk: what people say about incidents, from wherever they say it, goes through here.
+
+Policy: a word is committed together with what follows from it (messages, the end of an escalation) before its caller
+is answered; the rules of the life of an incident stand in `core.lifecycle`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from aegis.core.incidents import Incident
+from aegis.core.lifecycle import Verb, Word, change_between, heard
+from aegis.core.ports import Clock
+from aegis.incidents.outcome import Tell
+from aegis.incidents.record import Record
+from aegis.incidents.timeline import with_entries
+
+HERE = "aegis"
+"""The channel of words that were said to Aegis itself."""
+
+
+class Desk:
+    """Every method takes who said it (`by`), the channel (`via`, a service's name where it has one) and when it was
+    said there (`at`; None: now), and returns the incident as it stands then.
+
+    Each raises `BadInput` (`no_such_incident` and what `core.lifecycle.heard` names) and `StoreError`. A word that came
+    late or says nothing new changes no status; compare `status_by` and `status_via` to see whose word counts.
+    """
+
+    def __init__(self, record: Record, *, clock: Clock, moved: Callable[[Incident], object] = lambda _: None) -> None:
+        """`moved` hears of every incident whose status may have changed."""
+        self._record, self._clock, self._moved = record, clock, moved
+
+    async def acknowledge(
+        self, incident_id: str, by: str, via: str = HERE, at: datetime | None = None, text: str = ""
+    ) -> Incident:
+        """Somebody takes the incident on: nobody else is woken for it."""
+        return await self.say(incident_id, "acknowledge", by=by, via=via, at=at, text=text)
+
+    async def resolve(
+        self, incident_id: str, by: str, via: str = HERE, at: datetime | None = None, text: str = ""
+    ) -> Incident:
+        """The incident is over: pages and issues are closed."""
+        return await self.say(incident_id, "resolve", by=by, via=via, at=at, text=text)
+
+    async def reopen(
+        self, incident_id: str, by: str, via: str = HERE, at: datetime | None = None, text: str = ""
+    ) -> Incident:
+        """The incident is not over, or whoever had taken it on has let it go."""
+        return await self.say(incident_id, "reopen", by=by, via=via, at=at, text=text)
+
+    async def note(
+        self, incident_id: str, by: str, via: str = HERE, at: datetime | None = None, *, text: str
+    ) -> Incident:
+        """Write into the timeline; nobody is told."""
+        return await self.say(incident_id, "note", by=by, via=via, at=at, text=text)
+
+    async def assign(
+        self, incident_id: str, by: str, via: str = HERE, at: datetime | None = None, *, to: str
+    ) -> Incident:
+        """Put a name on the incident; nobody is told."""
+        return await self.say(incident_id, "assign", by=by, via=via, at=at, text=to)
+
+    async def say(
+        self, incident_id: str, verb: Verb, *, by: str, via: str = HERE, at: datetime | None = None, text: str = ""
+    ) -> Incident:
+        """Any of the above by its name."""
+        word = Word(verb=verb, by=by, via=via, at=at or self._clock.now(), text=text)
+
+        def apply(incident: Incident, now: datetime) -> Incident:
+            after = heard(incident, word, now)
+            return after if after is incident else with_entries(after)
+
+        def tell(before: Incident, after: Incident) -> Tell:
+            change = change_between(before, after)
+            return Tell(change, (change,)) if change else Tell()
+
+        changed = await self._record.change(incident_id, apply, tell=tell)
+        self._moved(changed)
+        return changed
