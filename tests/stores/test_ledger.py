@@ -146,6 +146,36 @@ async def test_the_truth_about_a_lost_call_corrects_it_once(ledger: Ledger) -> N
     assert [(t.state, t.calls, t.cost) for t in await ledger.totals(date.min) if t.calls] == [("settled", 1, 3)]
 
 
+async def test_a_refund_leaves_alone_what_others_spent_later_in_a_rolling_window(
+    ledger: Ledger, clock: FakeClock
+) -> None:
+    await ledger.join("a")
+    rolling = line(kind="rolling")
+    row = (await borrow(ledger, rolling, 40)).grants[rolling.key].row
+    await ledger.sync(Sync(holder="a", epoch=1, sent=[sent(1, row, 10)]))
+    await ledger.join("a")  # the first call counts at its worst case, now
+    clock.pass_ms(10 * HOUR_MS)
+    await borrow(ledger, rolling, 40, epoch=2)
+    await ledger.sync(Sync(holder="a", epoch=2, spent=[Spent(row=row, units=5)]))
+    truth = Correction(attempt="call-1/a-1-1", cost=2, units={row: 2}, body=b"{}")
+    await ledger.sync(Sync(holder="a", epoch=2, corrections=[truth]))
+    assert (await row_of(ledger, rolling)).settled == 2 + 5
+    clock.pass_ms(15 * HOUR_MS)
+    assert (await row_of(ledger, rolling)).settled == 5, "what was spent ten hours later is still in the window"
+
+
+async def test_a_lost_call_that_held_nothing_any_more_still_counts_what_it_truly_took(ledger: Ledger) -> None:
+    await ledger.join("a")
+    row = (await borrow(ledger, line(), 40)).grants[line().key].row
+    entry = sent(1, row, 10)
+    await ledger.sync(Sync(holder="a", epoch=1, sent=[entry]))
+    await ledger.sync(Sync(holder="a", epoch=1, shrunk={entry.attempt: ()}))
+    await ledger.join("a")
+    truth = Correction(attempt=entry.attempt, cost=3, units={row: 3}, body=b"{}")
+    await ledger.sync(Sync(holder="a", epoch=2, corrections=[truth]))
+    assert (await row_of(ledger, line())).settled == 3
+
+
 async def test_a_fenced_holder_changes_nothing(ledger: Ledger) -> None:
     await ledger.join("a")
     row = (await borrow(ledger, line(), 40)).grants[line().key].row

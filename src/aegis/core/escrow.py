@@ -146,11 +146,13 @@ def _correct(shelf: Shelf, correction: Correction, now_ms: int) -> None:
     entry = shelf.entry(correction.attempt)
     if entry is None or entry.state != "worst":
         return
-    for row_id, counted in [(row_id, units) for rows, units in entry.holds for row_id in rows]:
-        row = shelf.row(row_id)
-        change = correction.units.get(row_id, counted) - counted
+    counted = {row_id: units for rows, units in entry.holds for row_id in rows}
+    # A hold that had shrunk to nothing counted nothing of a row, and the truth may still be more.
+    for row_id in sorted({*counted, *(row_id for row_id, units in correction.units.items() if units)}):
+        row, before = shelf.row(row_id), counted.get(row_id, 0)
+        change = correction.units.get(row_id, before) - before
         if row.rolling:
-            change = _correct_slots(shelf, row, change, now_ms)
+            change = _correct_slots(shelf, row, change, entry.ended_ms, now_ms)
         row.settled += change
         if change > 0:
             row.overrun = max(row.overrun, row.settled + row.leased - row.limit)
@@ -158,18 +160,16 @@ def _correct(shelf: Shelf, correction: Correction, now_ms: int) -> None:
     shelf.correct(entry._replace(state="settled", cost=correction.cost, ended_ms=now_ms, body=correction.body))
 
 
-def _correct_slots(shelf: Shelf, row: Row, change: int, now_ms: int) -> int:
-    """Take a refund out of the newest slots (what already left the window needs none); returns what was changed."""
-    if change >= 0:
-        slot = slot_of(row.policy, now_ms)
-        shelf.set_slot(row.id, slot, shelf.slots(row.id).get(slot, 0) + change)
-        return change
-    left = -change
-    for slot, units in sorted(shelf.slots(row.id).items(), reverse=True):
-        taken = min(units, left)
-        shelf.set_slot(row.id, slot, units - taken)
-        left -= taken
-    return change + left
+def _correct_slots(shelf: Shelf, row: Row, change: int, counted_ms: int, now_ms: int) -> int:
+    """Take a refund out of the slot that the worst case was counted in (nothing if that has left the window: what newer
+    slots hold is other calls' truth), or add what was missing now; returns what was changed.
+    """
+    slot = slot_of(row.policy, counted_ms if change < 0 else now_ms)
+    units = shelf.slots(row.id).get(slot, 0)
+    change = max(change, -units)
+    if change:
+        shelf.set_slot(row.id, slot, units + change)
+    return change
 
 
 def _refused(shelf: Shelf, row_id: int, now_ms: int, answer: Synced) -> None:
