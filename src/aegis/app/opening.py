@@ -156,19 +156,16 @@ async def _wired(
     clock, new_id = machine.clock, machine.ids()
     incidents, outbox = SqliteIncidents(database), SqliteOutbox(database)
     events, lookups = SqliteEvents(database, clock), SqliteLookups(database)
-    worked = await events.worked_since(LONG_AGO, WARMED_EVENTS_MAX)
-    detector.warm(worked)
+    detector.warm(worked := await events.worked_since(LONG_AGO, WARMED_EVENTS_MAX))
     channels = [notifier.name for notifier in parts.notifiers]
-    grouping = Grouping(new_id=new_id, hubs=config.detection.stop_list)
-    plan = _plans(config, channels, link_base)
     lanes = _lanes(machine, outbox, parts, hub)
-    pipeline = Pipeline(
-        detector=detector,
-        record=Record(grouping=grouping, store=WakingIncidents(incidents, lanes), plan=plan, clock=clock, observe=hub),
-        enrichment=Enrichment(parts.enrichers, governor=governor, clock=clock, new_id=new_id),
-        analysis=await _analysing(config, machine, parts, governor, lookups),
-        clock=clock,
-    )
+    grouping = Grouping(new_id=new_id, hubs=config.detection.stop_list)
+    plan, store = _plans(config, channels, link_base), WakingIncidents(incidents, lanes)
+    record = Record(grouping=grouping, store=store, plan=plan, clock=clock, observe=hub)
+    analysing = await _analysing(config, machine, parts, governor, lookups)
+    pipeline = _pipeline(detector, record, parts, governor, analysing, machine)
+    overrides = Overrides(_budgets(config), governor=governor, lookups=lookups)
+    fallbacks = _fallbacks(config, outbox, machine, channels, lanes)
     return App(
         config=config,
         home=home,
@@ -186,15 +183,31 @@ async def _wired(
         retention=Retention(database, _keep(config)),
         services_used=used_names(parts),
         actions=_actions(config, governor, pipeline, outbox, lookups, clock, channels),
-        chores=(
-            Overrides(_budgets(config), governor=governor, lookups=lookups).turn,
-            Fallbacks(outbox=outbox, clock=clock, instead=instead_of(config.fallback, channels), wake=lanes.wake).turn,
-        ),
+        chores=(overrides.turn, fallbacks.turn),
         store_under_way=lambda: database.under_way,
         problems=tuple(str(problem) for problem in detector.problems),
         forget=detector.expire,
         newest=worked[-1].at if worked else LONG_AGO,
     )
+
+
+def _pipeline(
+    detector: Detector, record: Record, parts: Parts, governor: Governor, analysing: Analysing, machine: Machine
+) -> Pipeline:
+    return Pipeline(
+        detector=detector,
+        record=record,
+        enrichment=Enrichment(parts.enrichers, governor=governor, clock=machine.clock, new_id=machine.ids()),
+        analysis=analysing,
+        clock=machine.clock,
+    )
+
+
+def _fallbacks(
+    config: Config, outbox: SqliteOutbox, machine: Machine, channels: Sequence[str], lanes: Lanes
+) -> Fallbacks:
+    instead = instead_of(config.fallback, channels)
+    return Fallbacks(outbox=outbox, clock=machine.clock, instead=instead, wake=lanes.wake)
 
 
 def _lanes(machine: Machine, outbox: SqliteOutbox, parts: Parts, hub: Hub) -> Lanes:
