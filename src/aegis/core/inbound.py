@@ -78,11 +78,10 @@ class Alert:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnsettledAlert:
-    """An alert that is over, whose incident (empty: none yet) has not been told."""
+    """An alert that is over, whose incident has not been told."""
 
     digest: str
     named: str
-    incident_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

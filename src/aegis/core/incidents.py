@@ -46,7 +46,19 @@ class Status(StrEnum):
 
 
 ObservableKind = Literal[
-    "ip", "domain", "url", "file_hash", "user", "host", "account", "process", "key", "email", "technique", "budget"
+    "ip",
+    "domain",
+    "url",
+    "file_hash",
+    "user",
+    "host",
+    "account",
+    "process",
+    "key",
+    "email",
+    "technique",
+    "budget",
+    "alert",
 ]
 
 

@@ -335,9 +335,6 @@ class Arrivals(Protocol):
     async def tell(self, alerts: Sequence[Alert], *, now: datetime) -> Sequence[bool]:
         """Keep each alert's state; for each whether it is news (False: something newer is known already)."""
 
-    async def link(self, incidents: Mapping[str, str]) -> None:
-        """The incident (id) that each alert (digest) became."""
-
     async def unsettled(self, limit: int) -> Sequence[UnsettledAlert]: ...
     async def settle(self, digest: str) -> None: ...
     async def firing(self, digests: Sequence[str]) -> bool:

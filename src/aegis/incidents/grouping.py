@@ -79,6 +79,10 @@ class Grouping:
         """The incident as last kept, or None when it is not held in memory."""
         return self._index.live.get(incident_id)
 
+    def holding(self, entity: Observable) -> Sequence[Incident]:
+        """The incidents in memory that an entity which may link leads to, oldest first."""
+        return [self._index.live[one] for one in self._index.by_entity.get(entity, {}) if one in self._index.live]
+
     def fold(self, detections: Sequence[Detection], *, now: datetime) -> Folded:
         """Plan where each detection goes. The state stays as it is until `keep`."""
         batch = _Batch(self._index, self._new_id, now)

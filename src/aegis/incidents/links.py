@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from aegis.core.addresses import parse_address
 from aegis.core.incidents import Observable, ObservableKind
 
-LINKING: frozenset[ObservableKind] = frozenset({"host", "user", "account", "ip", "file_hash", "key", "email", "domain"})
+LINKING: frozenset[ObservableKind] = frozenset(
+    {"host", "user", "account", "ip", "file_hash", "key", "email", "domain", "alert"}
+)
 """Kinds that name one thing. A process name, a URL or a technique is shared by strangers."""
 
 HUB_NAMES = frozenset(

@@ -14,7 +14,7 @@ from typing import Protocol, cast
 import anyio
 
 from aegis.core.errors import BadInput, StoreError
-from aegis.core.incidents import Detection, Incident, Status
+from aegis.core.incidents import Detection, Incident, Observable, Status
 from aegis.core.notifications import Change, Delivery
 from aegis.core.ports import Clock, Incidents, Work
 from aegis.core.telemetry import DetectionMade, IncidentChanged, Observer
@@ -134,6 +134,10 @@ class Record:
     async def get(self, incident_id: str) -> Incident | None:
         """The incident as it stands, or None when there is none such. Raises `StoreError`."""
         return self._grouping.get(incident_id) or await self._store.get(incident_id)
+
+    def holding(self, entity: Observable) -> Sequence[Incident]:
+        """The incidents in memory that hold an entity which may link."""
+        return self._grouping.holding(entity)
 
     async def unresolved(self) -> Sequence[Incident]:
         """Every incident that is not over. Raises `StoreError`."""

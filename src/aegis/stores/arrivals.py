@@ -83,18 +83,11 @@ class SqliteArrivals:
             lambda connection: [connection.execute(query, row).rowcount == 1 for row in rows]
         )
 
-    async def link(self, incidents: Mapping[str, str]) -> None:
-        """The incident (id) that each alert (digest) became."""
-        query = self._queries["link_alert"]
-        rows = [{"digest": digest, "incident_id": incident_id} for digest, incident_id in incidents.items()]
-        if rows:
-            await self._database.write(lambda connection: connection.executemany(query, rows).rowcount)
-
     async def unsettled(self, limit: int) -> Sequence[UnsettledAlert]:
         """Alerts that are over, whose incident has not been told, oldest first."""
         query = self._queries["unsettled"]
         rows = await self._database.read(lambda connection: connection.execute(query, {"limit": limit}).fetchall())
-        return [UnsettledAlert(digest=digest, named=named, incident_id=incident) for digest, named, incident in rows]
+        return [UnsettledAlert(digest=digest, named=named) for digest, named in rows]
 
     async def settle(self, digest: str) -> None:
         """The alert's incident knows that it is over."""

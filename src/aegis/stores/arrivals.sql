@@ -32,13 +32,9 @@ ON CONFLICT (digest) DO UPDATE SET
     settled = CASE WHEN excluded.firing = alerts.firing THEN alerts.settled ELSE excluded.settled END
 WHERE excluded.changed_us >= alerts.changed_us;
 
--- name: link_alert
--- The incident that an alert became.
-UPDATE alerts SET incident_id = :incident_id WHERE digest = :digest;
-
 -- name: unsettled
 -- Alerts that are over, whose incident does not know yet, oldest first.
-SELECT digest, named, incident_id FROM alerts WHERE settled = 0 ORDER BY told_us LIMIT :limit;
+SELECT digest, named FROM alerts WHERE settled = 0 ORDER BY told_us LIMIT :limit;
 
 -- name: settle
 -- The incident knows that the alert is over.

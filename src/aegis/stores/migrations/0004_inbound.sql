@@ -17,18 +17,16 @@ CREATE TABLE handles (
 );
 CREATE INDEX handles_given ON handles (given_us);
 
--- Alerts of other systems: whether each fires, and the incident that it became.
+-- Alerts of other systems: whether each fires.
 CREATE TABLE alerts (
     digest TEXT PRIMARY KEY,            -- of product and key
     named TEXT NOT NULL,                -- as people see it
     firing BIGINT NOT NULL CHECK (firing IN (0, 1)),
     changed_us BIGINT NOT NULL,         -- by the sender's clock
     told_us BIGINT NOT NULL,            -- when we heard: what retention goes by
-    settled BIGINT NOT NULL CHECK (settled IN (0, 1)), -- its incident knows
-    incident_id TEXT NOT NULL DEFAULT ''
+    settled BIGINT NOT NULL CHECK (settled IN (0, 1)) -- its incident knows
 );
 CREATE INDEX alerts_unsettled ON alerts (told_us) WHERE settled = 0;
-CREATE INDEX alerts_incident ON alerts (incident_id);
 CREATE INDEX alerts_told ON alerts (told_us);
 
 -- A service names the message or issue; whose incident is it?

@@ -30,10 +30,13 @@ TEMPLATE = """\
 {
   "id": "$ID", "transition": "$ALERT_TRANSITION", "type": "$ALERT_TYPE", "cycle": "$ALERT_CYCLE_KEY",
   "aggregate": "$AGGREG_KEY", "monitor": "$ALERT_ID", "title": "$EVENT_TITLE", "text": "$TEXT_ONLY_MSG",
-  "priority": "$ALERT_PRIORITY", "scope": "$ALERT_SCOPE", "host": "$HOSTNAME", "link": "$LINK", "at_ms": "$DATE"
+  "priority": "$ALERT_PRIORITY", "scope": "$ALERT_SCOPE", "host": "$HOSTNAME", "link": "$LINK", "at_ms": "$DATE",
+  "tags": "$TAGS"
 }"""
 """The payload to put into the integration."""
 
+OURSELVES = "source:aegis"
+"""The tag of our own events: an alert about them would go round for ever."""
 OVER = frozenset({"recovered", "warn recovered", "no data recovered"})
 """Values of `$ALERT_TRANSITION` that end an alert, in lower case."""
 PRIORITIES = {
@@ -70,7 +73,8 @@ def receive(headers: Headers, body: bytes, door: Door, now: datetime) -> Receive
             name: value for name, _, value in (tag.partition(":") for tag in text(said, "scope").split(",")) if value
         },
     )
-    return Received(service=NAME, ids=(digest(body),), alerts=(alert,))
+    ours = OURSELVES in text(said, "tags").split(",")
+    return Received(service=NAME, ids=(digest(body),), alerts=() if ours else (alert,))
 
 
 def _at(milliseconds: str, now: datetime) -> datetime:

@@ -37,6 +37,8 @@ LEVELS = {
     "debug": Severity.LOW,
 }
 METRIC = {"critical": Severity.CRITICAL, "warning": Severity.MEDIUM, "resolved": Severity.LOW}
+OURSELVES = "aegis"
+"""The `logger` of what our own connector sends: an alert about it would go round for ever."""
 ISSUE_FIRES = frozenset({"created", "unresolved"})
 ISSUE_ENDS = frozenset({"resolved", "archived", "ignored"})
 
@@ -59,7 +61,8 @@ def receive(headers: Headers, body: bytes, door: Door, now: datetime) -> Receive
             alert = _metric(data, action, now)
         case "issue" if action in ISSUE_FIRES | ISSUE_ENDS:
             alert = _issue(part(data, "issue"), action, now)
-    return Received(service=NAME, ids=(digest(body),), alerts=(alert,) if alert else ())
+    ours = OURSELVES in (text(data, "event", "logger"), text(data, "issue", "logger"))
+    return Received(service=NAME, ids=(digest(body),), alerts=(alert,) if alert and not ours else ())
 
 
 def _event(event: dict[str, Any], rule: str, now: datetime) -> Alert:
