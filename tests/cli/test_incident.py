@@ -47,6 +47,19 @@ def test_what_is_resolved_cannot_be_acknowledged(tmp_path: Path) -> None:
     assert "reopen it first" in result.stderr
 
 
+def test_a_note_and_a_name_stand_on_the_incident_with_who_wrote_them(tmp_path: Path) -> None:
+    here = place(tmp_path)
+    known = with_incident(here)
+
+    assert here.run("incident", "note", known, "the scanner is ours").stdout == f"{known}: noted\n"
+    assert data(here.run("incident", "assign", known, "ben", "--json"))["assignee"] == "ben"
+    assert here.run("incident", "ack", known, "--reason", "on it").exit_code == 0
+
+    shown = here.run("incident", "show", known).stdout
+    assert "the scanner is ours" in shown
+    assert ": on it" in shown
+
+
 @pytest.mark.parametrize("command", ["show", "acknowledge", "resolve", "reopen"])
 def test_an_unknown_incident_has_its_own_exit_code(tmp_path: Path, command: str) -> None:
     here = place(tmp_path)

@@ -1,6 +1,7 @@
 """Claims about `aegis up` as a process of its own: healthy, takes events, shows them, ends when it is told to."""
 
 import asyncio
+import json
 import socket
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,9 @@ async def test_it_takes_an_event_shows_it_and_ends_with_0(tmp_path: Path) -> Non
             async with client.post("/api/events", data=TRAIL_STOPPED) as answer:
                 assert (answer.status, (await answer.json())["accepted"]) == (202, 1)
             incident = await _first_incident(client)
+            said = await started(home, "incident", "ack", incident["id"], "--json")
+            answered, _ = await said.communicate()
+            assert (said.returncode, json.loads(answered)["status"]) == (0, "acknowledged")
             async with client.get("/") as answer:
                 assert incident["title"] in await answer.text()
             async with client.post("/api/events", data=TRAIL_STOPPED, headers={"Authorization": "Bearer no"}) as answer:

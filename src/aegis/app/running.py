@@ -24,6 +24,7 @@ from aegis.core.money import Nanos, show_usd
 from aegis.core.ports import Clock, Events, Incidents, NewId, Outbox, Work
 from aegis.core.telemetry import EventsTaken, Happened, LevelCrossed, LoopFailed
 from aegis.incidents.delivery import Lanes
+from aegis.incidents.desk import Desk
 from aegis.incidents.formats.records import Rejected
 from aegis.incidents.intake import chunks_of, events_from_body, read_events
 from aegis.incidents.metric_batches import MetricBatches
@@ -106,6 +107,11 @@ class App:
     newest: datetime = LONG_AGO
     """The time of the newest event that was worked."""
     turn: anyio.Lock = field(default_factory=anyio.Lock)
+
+    @property
+    def desk(self) -> Desk:
+        """Where people's words about incidents go."""
+        return self.pipeline.desk
 
     # --- events in -------------------------------------------------------------------------------------------
 

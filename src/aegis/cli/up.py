@@ -26,6 +26,7 @@ def command(sandbox: bool) -> None:
 async def _up(run: Session, sandbox: bool) -> None:
     import anyio
 
+    from aegis.cli.beside import keep_address
     from aegis.cli.opened import opened
     from aegis.core.addresses import is_loopback
     from aegis.core.errors import ConfigError
@@ -42,6 +43,7 @@ async def _up(run: Session, sandbox: bool) -> None:
         from aegis.web.server import create
 
         access = Access.in_folder(app.home)
+        keep_address(app.home, f"http://{server.host}:{listener.getsockname()[1]}")
         face = create(app, access=access)
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             async with serving(face, listener), anyio.create_task_group() as tasks:

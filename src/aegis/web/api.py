@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, cast, get_args
 
 import orjson
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Body, Header, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import StreamingResponse
 
 from aegis.app import App
 from aegis.core.errors import BadInput
+from aegis.core.lifecycle import Verb
 from aegis.web import views
 from aegis.web.feed import Feed
 from aegis.web.problems import problem
@@ -19,6 +21,20 @@ BODY_BYTES_MAX = 8 * 1024 * 1024
 """One request's events: thousands of ordinary records, and little enough to hold in memory."""
 LISTED_MAX = 500
 """Incidents in one answer."""
+
+
+VERBS = get_args(Verb)
+"""What can be said about an incident."""
+
+
+class Said(BaseModel):
+    """What stands beside a word about an incident."""
+
+    model_config = ConfigDict(extra="forbid")
+    by: str = Field(default="api", max_length=80)
+    via: str = Field(default="api", pattern=r"^[a-z][a-z0-9_-]{0,31}$")
+    text: str = Field(default="", max_length=4_000)
+    """The note, the name, or the reason."""
 
 
 def router(app: App, feed: Feed) -> APIRouter:
@@ -58,19 +74,15 @@ def _incidents(routes: APIRouter, app: App) -> None:
             return problem(404, "no_such_incident", f"There is no incident {incident_id[:64]!r}")
         return _json(views.incident_document(found))
 
-    @routes.post("/incidents/{incident_id}/{change}")
-    async def change_incident(incident_id: str, change: str) -> Response:
-        """Acknowledge, resolve or reopen an incident."""
-        verbs = {
-            "acknowledge": app.pipeline.acknowledge,
-            "resolve": app.pipeline.resolve,
-            "reopen": app.pipeline.reopen,
-        }
-        if change not in verbs:
-            return problem(404, "no_such_change", f"An incident can be {', '.join(verbs)}d or -ed, not {change[:32]!r}")
+    @routes.post("/incidents/{incident_id}/{verb}")
+    async def say(incident_id: str, verb: str, said: Annotated[Said | None, Body()] = None) -> Response:
+        """Acknowledge, resolve, reopen, note or assign an incident; who and why may stand in the body."""
+        if verb not in VERBS:
+            return problem(404, "no_such_change", f"What can be said is {', '.join(VERBS)}, not {verb[:32]!r}")
         if await app.incidents.get(incident_id) is None:
             return problem(404, "no_such_incident", f"There is no incident {incident_id[:64]!r}")
-        changed = await verbs[change](incident_id, by="api")
+        word = said or Said()
+        changed = await app.desk.say(incident_id, cast("Verb", verb), by=word.by, via=word.via, text=word.text)
         return _json(views.incident_document(changed))
 
 
