@@ -12,7 +12,8 @@ from aegis.connectors.registry import CONNECTORS, build, configs, fields, load, 
 from aegis.core.errors import ConfigError
 from aegis.core.secret import Secret
 
-SERVICES = "anthropic openai bedrock athena virustotal attack slack teams discord pagerduty jira datadog splunk sentry"
+SERVICES = """anthropic openai bedrock athena virustotal attack slack teams discord pagerduty jira datadog splunk sentry
+    email twilio cloudwatch webhook apprise"""
 
 
 @pytest.mark.parametrize("name", CONNECTORS)

@@ -2,11 +2,14 @@
 
 Every connector module exposes two names, and the configuration reader needs nothing else:
 
-* `Config`: a frozen, keyword-only dataclass. A field's type is `str`, `int`, `bool`, `Secret` or `Secret | None`; a
-  field without default must be given; `metadata["help"]` says in words what it is. `fields(name)` lists them. A value
-  that cannot be used raises `ConfigError` with a sentence that names the field and never shows the value.
+* `Config`: a frozen, keyword-only dataclass. A field's type is `str`, `int`, `bool`, `tuple[str, ...]`, `Secret` or
+  `Secret | None`; a field without default must be given; `metadata["help"]` says in words what it is. `fields(name)`
+  lists them. A value that cannot be used raises `ConfigError` with a sentence that names the field, never the value.
 * `build(config, http, *, clock, new_id)`: the connector, which plays one or more roles of `aegis.core.ports`
-  (`Notifier`, `MetricSink`, `Enricher`, `Analyst`) and opens no connection by itself.
+  (`Notifier`, `Messenger`, `MetricSink`, `Enricher`, `Analyst`, `Probe`) and opens no connection by itself.
+
+A module whose service does not speak HTTP has a third one: `NEEDS`, the names of the ways out (`aegis.core.outlets`) that
+its `build` takes as well.
 """
 
 from __future__ import annotations
@@ -24,24 +27,30 @@ from aegis.core.secret import Secret
 
 CONNECTORS: Mapping[str, str] = {
     "anthropic": "aegis.connectors.anthropic:Anthropic",
+    "apprise": "aegis.connectors.apprise:Apprise",
     "attack": "aegis.connectors.attack:Attack",
+    "cloudwatch": "aegis.connectors.cloudwatch:CloudWatch",
     "datadog": "aegis.connectors.datadog:Datadog",
     "discord": "aegis.connectors.discord:Discord",
+    "email": "aegis.connectors.email:Email",
     "jira": "aegis.connectors.jira:Jira",
     "pagerduty": "aegis.connectors.pagerduty:PagerDuty",
     "sentry": "aegis.connectors.sentry:Sentry",
     "slack": "aegis.connectors.slack:Slack",
     "splunk": "aegis.connectors.splunk:Splunk",
     "teams": "aegis.connectors.teams:Teams",
+    "twilio": "aegis.connectors.twilio:Twilio",
     "virustotal": "aegis.connectors.virustotal:VirusTotal",
+    "webhook": "aegis.connectors.webhook:Webhook",
 }
 """Service name to `module:Class`. One line adds a connector."""
 
-FieldKind = Literal["text", "whole_number", "yes_or_no", "secret"]
+FieldKind = Literal["text", "whole_number", "yes_or_no", "words", "secret"]
 _KINDS: Mapping[object, FieldKind] = {
     str: "text",
     int: "whole_number",
     bool: "yes_or_no",
+    tuple[str, ...]: "words",
     Secret: "secret",
     Secret | None: "secret",
 }
@@ -56,7 +65,7 @@ class FieldSpec:
     name: str
     kind: FieldKind
     required: bool
-    default: str | int | bool | None
+    default: str | int | bool | tuple[str, ...] | None
     help: str
 
 
@@ -66,7 +75,7 @@ class ConnectorModule(Protocol):
     @property
     def Config(self) -> type[Any]: ...  # noqa: N802 - the class itself
 
-    def build(self, config: Any, http: Http, *, clock: Clock, new_id: NewId) -> Any: ...
+    def build(self, config: Any, http: Http, *, clock: Clock, new_id: NewId, **outlets: Any) -> Any: ...
 
 
 def load(name: str) -> ConnectorModule:
@@ -106,7 +115,18 @@ def private_hosts(config: object) -> frozenset[str]:
     return frozenset(host for address in addresses if (host := urlsplit(address).hostname))
 
 
-def build(name: str, values: Mapping[str, Any], http: Http, *, clock: Clock, new_id: NewId) -> Any:
-    """A connector from already typed values (secrets as `Secret`). Raises `ConfigError` for values it cannot use."""
+def build(
+    name: str,
+    values: Mapping[str, Any],
+    http: Http,
+    *,
+    clock: Clock,
+    new_id: NewId,
+    outlets: Mapping[str, object] | None = None,
+) -> Any:
+    """A connector from already typed values (secrets as `Secret`); `outlets` are the ways out beside HTTP, by name.
+    Raises `ConfigError` for values it cannot use.
+    """
     module = load(name)
-    return module.build(module.Config(**values), http, clock=clock, new_id=new_id)
+    needed = {need: (outlets or {})[need] for need in getattr(module, "NEEDS", ())}
+    return module.build(module.Config(**values), http, clock=clock, new_id=new_id, **needed)

@@ -7,7 +7,7 @@ when its caller goes away, since what it used is only known at its end.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -115,3 +115,22 @@ def _client_errors() -> tuple[type[BaseException], ...]:
     except ImportError:
         return (OSError,)
     return (BotoCoreError, ClientError, OSError)
+
+
+class AwsClients:
+    """The port `AwsCalls`: keeps one client of each kind. `make` makes them."""
+
+    def __init__(self, aws: Aws | None = None, *, make: Callable[..., Any] = make_client) -> None:
+        self._aws, self._make = aws or Aws(), make
+        self._clients: dict[tuple[str, str, str], Any] = {}
+
+    async def call(
+        self, service: str, client: str, operation: str, request: Mapping[str, Any], *, region: str, endpoint: str
+    ) -> Mapping[str, Any]:
+        """One operation. Raises `ServiceError`, and `ConfigError` when there can be no such client."""
+        key = (client, region, endpoint)
+        if key not in self._clients:  # a first client takes a tenth of a second, in a thread
+            made = partial(self._make, client, region=region or None, endpoint=endpoint or None)
+            self._clients[key] = await anyio.to_thread.run_sync(made)
+        answer: Mapping[str, Any] = await self._aws.call(service, self._clients[key], operation, request)
+        return answer

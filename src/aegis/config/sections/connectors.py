@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from aegis.config.sections.kinds import Address, SecretRef, Section, written
+from aegis.config.sections.kinds import Address, SecretRef, Section, Words, written
 
 
 class SlackSection(Section):
@@ -81,6 +83,84 @@ class SentrySection(Section):
     """It stands on a private address."""
 
 
+class EmailSection(Section):
+    host: str
+    """Mail server."""
+    sender: str
+    """Address that mails come from; its domain stands in every Message-ID."""
+    to: Words = Field(min_length=1)
+    """Addresses that are told by default."""
+    port: int = Field(default=0, ge=0, le=65_535)
+    """0: 587 for starttls, 465 for tls, 25 for none."""
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    """`none` is for a server on this machine only."""
+    user: str = ""
+    """Name to sign in with; empty: none is needed."""
+    password: SecretRef | None = None
+    """Password, or an app password."""
+    allow_private: bool = False
+    """It stands on a private address."""
+
+
+class TwilioSection(Section):
+    """Text messages and calls. Both are billed: prices stand under `prices: twilio/us` and `twilio/abroad`."""
+
+    account: str = Field(pattern=r"^AC[0-9a-fA-F]{32}$")
+    """Account SID."""
+    token: SecretRef
+    """Auth token, or the secret of the API key named by api_key."""
+    sender: str
+    """Number (+1...) or messaging service (MG...) that messages come from."""
+    api_key: str = Field(default="", pattern=r"^(SK[0-9a-fA-F]{32})?$")
+    """API key SID; empty: the auth token is used."""
+    caller: str = ""
+    """Number that calls come from; empty: sender, if it is a number."""
+    sms_to: Words = written([])
+    """Numbers that get messages by default."""
+    call_to: Words = written([])
+    """Numbers that are called by default."""
+    segments_max: int = Field(default=3, ge=1, le=10)
+    """Segments that a message may have: each is billed."""
+    call_minutes: int = Field(default=2, ge=1, le=10)
+    """Minutes after which a call ends."""
+    bridge_minutes: int = Field(default=60, ge=1, le=240)
+    """Minutes after which a call that joined a conference ends."""
+    base_url: Address = written("https://api.twilio.com")
+
+
+class CloudWatchSection(Section):
+    """Metrics; credentials are found as the AWS tools find them. Needs `pip install 'aegis[aws]'`."""
+
+    region: str = ""
+    """Empty: as the AWS tools find it."""
+    namespace: str = "Aegis"
+    """Where the metrics stand; never AWS/..."""
+    metrics_max: int = Field(default=100, ge=1, le=1_000)
+    """Different metrics at most: each costs $0.30 a month."""
+    base_url: str = Field(default="", pattern=r"^(https?://.+)?$")
+    """Where CloudWatch's API stands; empty: AWS."""
+
+
+class WebhookSection(Section):
+    """Signed JSON to an address of your own (Standard Webhooks)."""
+
+    webhook: SecretRef
+    """Address that is posted to."""
+    secret: SecretRef
+    """Signing secret, whsec_ and base64 of 24 to 64 bytes."""
+    old_secret: SecretRef | None = None
+    """The secret before it: while it stands here, both sign."""
+    allow_private: bool = False
+    """It stands on a private address."""
+
+
+class AppriseSection(Section):
+    """Channels without a connector of their own. Needs `pip install 'aegis[apprise]'`."""
+
+    urls: SecretRef
+    """Addresses in Apprise's way of writing, one or more with blanks between."""
+
+
 class AttackSection(Section):
     """MITRE ATT&CK."""
 
@@ -102,4 +182,9 @@ class ConnectorsSection(Section):
     datadog: DatadogSection | None = None
     splunk: SplunkSection | None = None
     sentry: SentrySection | None = None
+    email: EmailSection | None = None
+    twilio: TwilioSection | None = None
+    cloudwatch: CloudWatchSection | None = None
+    webhook: WebhookSection | None = None
+    apprise: AppriseSection | None = None
     attack: AttackSection | None = None

@@ -14,7 +14,9 @@ from aegis.config.sections.connectors import ConnectorsSection
 from aegis.config.sections.kinds import Address, Days, Listen, Money, SecretRef, Section, Words, written
 from aegis.config.sections.services import ServicesSection
 
-TOLD = tuple(name for name in ConnectorsSection.model_fields if name != "attack")
+NOT_TOLD = ("attack", "twilio", "cloudwatch")
+"""Connectors that no route can name: Twilio's two ways have names of their own, CloudWatch takes metrics only."""
+TOLD = (*(name for name in ConnectorsSection.model_fields if name not in NOT_TOLD), "sms", "phone")
 """The services a route can name."""
 
 

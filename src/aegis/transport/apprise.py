@@ -1,0 +1,74 @@
+"""Tells addresses of the Apprise library, the only place that knows it: in a worker thread, imported when it is needed.
+
+Policy: the library opens its own connections, so it is asked for nothing but the addresses of the configuration; it logs
+addresses, so its log is shut; what it says about a failure is only that there was one.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from importlib import import_module
+from typing import Any, Final
+
+import anyio
+import anyio.to_thread
+
+from aegis.core.errors import Billed, ConfigError, ServiceError
+from aegis.core.secret import Secret
+
+AT_ONCE: Final = 4
+TOTAL_S: Final = 40
+"""For one address; below the 45 s that a delivery may take. The thread itself ends by the library's own 4 s time-outs."""
+
+
+def installed() -> Any:
+    """The library. Raises `ConfigError` when it is missing."""
+    try:
+        return import_module("apprise")
+    except ImportError as error:
+        raise ConfigError("apprise needs its library; run: pip install 'aegis[apprise]'") from error
+
+
+class AppriseLibrary:
+    """The port `CatchAll`. `load` gives the library."""
+
+    def __init__(self, load: Callable[[], Any] = installed) -> None:
+        self._load = load
+        self._threads = anyio.CapacityLimiter(AT_ONCE)
+
+    def check(self, address: Secret) -> bool:
+        return bool(self._open().Apprise().add(address.reveal()))
+
+    async def tell(self, service: str, address: Secret, *, title: str, text: str, kind: str) -> None:
+        """One message to one address. Raises `ServiceError`: nobody knows what it was told before it failed."""
+        try:
+            with anyio.fail_after(TOTAL_S):
+                told = await anyio.to_thread.run_sync(
+                    partial(self._tell, address, title, text, kind), limiter=self._threads, abandon_on_cancel=True
+                )
+        except TimeoutError:
+            raise ServiceError(service, "did not answer in time", retryable=True, billed=Billed.UNKNOWN) from None
+        if told is None:
+            raise ServiceError(service, "an address is of no kind that the library knows", retryable=False)
+        if not told:
+            raise ServiceError(service, "an address did not take it", retryable=True, billed=Billed.UNKNOWN)
+
+    def _tell(self, address: Secret, title: str, text: str, kind: str) -> bool | None:
+        library = self._open()
+        one = library.Apprise()
+        if not one.add(address.reveal()):
+            return None
+        try:
+            return bool(
+                one.notify(title=title, body=text, notify_type=kind, body_format="text", interpret_escapes=False)
+            )
+        except Exception:  # noqa: BLE001 - a hundred plugins raise what they like, and their texts hold addresses
+            return False
+
+    def _open(self) -> Any:
+        library = self._load()
+        log = logging.getLogger("apprise")
+        log.disabled, log.propagate = True, False
+        return library
