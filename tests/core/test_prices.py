@@ -31,6 +31,18 @@ def test_the_worst_case_bounds_every_usage_within_it(price: Price, worst: dict[s
     assert price.cost(used) <= price.worst(worst)
 
 
+@given(prices, st.integers(0, 10**7), st.data())
+def test_a_prompt_is_bounded_whatever_part_of_it_is_cached(price: Price, prompt: int, data: st.DataObject) -> None:
+    read = data.draw(st.integers(0, prompt))
+    written = data.draw(st.integers(0, prompt - read))
+    used = {
+        "input_tokens": prompt - read - written,
+        "cache_read_tokens": read,
+        "cache_write_tokens": written,
+    }
+    assert price.cost(used) <= price.worst({"prompt_tokens": prompt})
+
+
 @given(st.integers(0, 10**9), st.integers(0, 10**12))
 def test_a_cost_is_rounded_up_to_the_next_nano_dollar(units: int, rate: int) -> None:
     cost = Price(service="s", model="m", rates={"output_tokens": ((0, rate),)}).cost({"output_tokens": units})

@@ -26,12 +26,15 @@ def test_every_choice_may_be_as_long_as_the_cap() -> None:
 def test_a_part_that_is_to_be_cached_may_be_written_at_that_rate(mark: dict[str, str], meter: str) -> None:
     system = [{"type": "text", "text": "rules", "cache_control": {"type": "ephemeral", **mark}}]
     asked = {"model": "claude", "max_tokens": 5, "messages": HELLO, "system": system}
-    worst = anthropic_client.bound(asked, None).worst
-    assert worst[meter] == worst["input_tokens"]
     point = {"cachePoint": {"type": "default", **mark}}
-    converse = {"modelId": "claude", "messages": [{"role": "user", "content": [{"text": "hello"}, point]}]}
-    worst = bedrock_client.bound_converse(converse, None).worst
-    assert worst[meter] == worst["input_tokens"]
+    converse: dict[str, Any] = {"modelId": "claude"}
+    converse["messages"] = [{"role": "user", "content": [{"text": "hello"}, point]}]
+    converse["inferenceConfig"] = {"maxTokens": 5}
+    price = PRICES.overrides["anthropic", "claude"]
+    for bound in (anthropic_client.bound(asked, None), bedrock_client.bound_converse(converse, None)):
+        prompt = bound.worst["prompt_tokens"]
+        assert prompt >= 2_048
+        assert price.cost({meter: prompt}) <= price.worst(bound.worst) - price.cost({"output_tokens": 5})
 
 
 def test_what_was_kept_for_an_hour_is_counted_apart() -> None:

@@ -15,6 +15,7 @@ from datetime import date
 from aegis.core.calls import Usage
 from aegis.core.errors import BadInput, UnknownPrice
 from aegis.core.money import MAX_NANOS, Nanos, format_usd
+from aegis.core.usage import PROMPT, PROMPT_METERS
 
 MILLION = 1_000_000
 NAMES_REMEMBERED = 4_096
@@ -23,7 +24,7 @@ NAMES_REMEMBERED = 4_096
 Tiers = tuple[tuple[int, Nanos], ...]
 """Pairs of (prompt tokens above which it holds, nano-dollars per million units); the first starts at 0."""
 
-_INPUT_METERS = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens")
+_INPUT_METERS = (*PROMPT_METERS, "cache_write_1h_tokens", PROMPT)
 _STAND_INS = {
     # A meter without a rate of its own is charged like the nearest dearer one, never at zero.
     "cache_read_tokens": ("input_tokens",),
@@ -43,12 +44,15 @@ class Price:
     rates: Mapping[str, Tiers]
     since: date = date.min
     source: str = ""
-    _flat: dict[str, Nanos] = field(init=False, repr=False, compare=False)
+    _flat: dict[str, Nanos] = field(default_factory=dict, init=False, repr=False, compare=False)
     """Rates that no prompt length changes: most models have no other."""
 
     def __post_init__(self) -> None:
         flat = {meter: tiers[0][1] for meter, tiers in self.rates.items() if len(tiers) == 1}
-        object.__setattr__(self, "_flat", flat if len(flat) == len(self.rates) else {})
+        if len(flat) == len(self.rates):
+            if "input_tokens" in flat:
+                flat[PROMPT] = max(self._tiers(meter)[0][1] for meter in PROMPT_METERS)
+            object.__setattr__(self, "_flat", flat)
 
     def cost(self, usage: Usage) -> Nanos:
         """What `usage` costs, rounded up. Raises `UnknownPrice` for a meter without a rate, `BadInput` above 64 bits."""
@@ -65,7 +69,7 @@ class Price:
             if rate is None and units:
                 if prompt < 0:
                     prompt = sum([usage.get(name, 0) for name in _INPUT_METERS])
-                rate = _rate(self._tiers(meter), prompt, dearest=dearest)
+                rate = self._rate(meter, prompt, dearest=dearest)
             if units and rate:
                 total += units * rate
         if "requests" in self.rates and "requests" not in usage:
@@ -74,6 +78,11 @@ class Price:
         if cost > MAX_NANOS:
             raise BadInput(f"{self.service} {self.model}: a cost that does not fit 64 bits", code="bad_usage")
         return cost
+
+    def _rate(self, meter: str, prompt: int, *, dearest: bool) -> Nanos:
+        if meter == PROMPT:
+            return max(_rate(self._tiers(name), prompt, dearest=dearest) for name in PROMPT_METERS)
+        return _rate(self._tiers(meter), prompt, dearest=dearest)
 
     def _tiers(self, meter: str) -> Tiers:
         tiers = self.rates.get(meter)

@@ -31,9 +31,10 @@ def bound(request: Mapping[str, Any], most: int | None) -> Bounded:
     output = cap(given(request, "max_tokens"), most)
     sent = {name: value for name in _SENT if (value := given(request, name)) is not None}
     tokens = request_tokens(sent) + FRAMING_TOKENS
-    worst = {"input_tokens": tokens, "output_tokens": output}
-    if given(request, "cache_control") or has_key(sent, "cache_control"):
-        worst["cache_write_1h_tokens" if has_key(request, "ttl") else "cache_write_tokens"] = tokens
+    cached = given(request, "cache_control") or has_key(sent, "cache_control")
+    worst = {"prompt_tokens" if cached else "input_tokens": tokens, "output_tokens": output}
+    if cached and has_key(request, "ttl"):
+        worst["cache_write_1h_tokens"] = tokens
     return Bounded(request={**request, "max_tokens": output}, model=str(request.get("model", "")), worst=worst)
 
 

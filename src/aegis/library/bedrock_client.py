@@ -33,9 +33,10 @@ def bound_converse(request: Mapping[str, Any], most: int | None) -> Bounded:
         raise refuse("bedrock", "a packed document", "is not bounded by its bytes")
     output = cap(request.get("inferenceConfig", {}).get("maxTokens"), most)
     tokens = request_tokens(sent) + FRAMING_TOKENS
-    worst = {"input_tokens": tokens, "output_tokens": output}
-    if has_key(sent, "cachePoint"):
-        worst["cache_write_1h_tokens" if has_key(sent, "ttl") else "cache_write_tokens"] = tokens
+    cached = has_key(sent, "cachePoint")
+    worst = {"prompt_tokens" if cached else "input_tokens": tokens, "output_tokens": output}
+    if cached and has_key(sent, "ttl"):
+        worst["cache_write_1h_tokens"] = tokens
     changed = {**request, "inferenceConfig": {**request.get("inferenceConfig", {}), "maxTokens": output}}
     return Bounded(request=changed, model=str(request.get("modelId", "")), worst=worst)
 

@@ -1,6 +1,7 @@
 """OpenAI's client: what bounds a request of each kind, and where its usage stands.
 
-OpenAI's prompt counts include cached tokens; ours do not, so they are taken out.
+OpenAI caches prompts by itself and, for some models, bills the writing at a rate of its own; its prompt counts include
+what was read and written, ours do not, so both are taken out.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def bound_chat(request: Mapping[str, Any], most: int | None) -> Bounded:
     choices = given(request, "n") or 1
     if not (isinstance(choices, int) and 1 <= choices <= _CHOICES_MAX):
         raise refuse("openai", f"n={choices!r}", "is no number of choices")
-    worst = {"input_tokens": _tokens(request, _CHAT_SENT), "output_tokens": output * choices}
+    worst = {"prompt_tokens": _tokens(request, _CHAT_SENT), "output_tokens": output * choices}
     return Bounded(request=changed, model=str(request.get("model", "")), worst=worst, added=added)
 
 
@@ -45,7 +46,7 @@ def bound_response(request: Mapping[str, Any], most: int | None) -> Bounded:
     """Bytes as tokens, the cap as output. What the service adds from elsewhere is refused."""
     _check(request, ("previous_response_id", "conversation", "background", "prompt", "extra_body"))
     output = cap(given(request, "max_output_tokens"), most)
-    worst = {"input_tokens": _tokens(request, _RESPONSE_SENT), "output_tokens": output}
+    worst = {"prompt_tokens": _tokens(request, _RESPONSE_SENT), "output_tokens": output}
     return Bounded(request={**request, "max_output_tokens": output}, model=str(request.get("model", "")), worst=worst)
 
 
@@ -78,12 +79,12 @@ def usage(answer: Any) -> Usage | None:
     prompt = field_of(told, "prompt_tokens")
     read = field_of(told, "input_tokens") if prompt is None else prompt
     details = field_of(told, "prompt_tokens_details") or field_of(told, "input_tokens_details")
-    cached = count_of(details, "cached_tokens")
+    cached, written = count_of(details, "cached_tokens"), count_of(details, "cache_write_tokens")
     output = count_of(told, "completion_tokens") or count_of(told, "output_tokens")
-    if not (isinstance(read, int) and isinstance(cached, int)):
+    if not (isinstance(read, int) and isinstance(cached, int) and isinstance(written, int)):
         return None
-    counts = {"cache_read_tokens": cached, "output_tokens": output}
-    return {"input_tokens": read - cached, **{meter: units for meter, units in counts.items() if units}}
+    counts = {"cache_read_tokens": cached, "cache_write_tokens": written, "output_tokens": output}
+    return {"input_tokens": read - cached - written, **{meter: units for meter, units in counts.items() if units}}
 
 
 class ChatFold:
