@@ -49,6 +49,7 @@ def settings(root: RootSection) -> Config:
         connectors=_metered(root) | {name: _connector(section) for name, section in _sections(root.connectors)},
         routes=tuple(_route(route) for route in root.routes),
         fallback={service: tuple(others) for service, others in root.fallback.items()},
+        inbound={name: _connector(section) for name, section in _sections(root.inbound)},
         detection=Detecting(
             rules=tuple(Path(folder).expanduser() for folder in root.detection.rules),
             shipped=root.detection.shipped,

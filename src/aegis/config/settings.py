@@ -121,6 +121,8 @@ class Config:
     prices: Mapping[tuple[str, str], Price]
     secrets: SecretsKey
     sandbox: SandboxSettings
+    inbound: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
+    """The senders of webhooks that are taken, each with its secrets and options."""
     entries: tuple[Entry, ...] = field(default=(), repr=False)
     files: tuple[Path, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -142,6 +144,8 @@ class Config:
             case ["services", name, "admin_key"]:
                 return self.services[name].admin_key
             case ["connectors", name, key] if isinstance(value := self.connectors[name].get(key), Reference):
+                return value
+            case ["inbound", name, key] if isinstance(value := self.inbound[name].get(key), Reference):
                 return value
             case ["secrets", "passphrase"]:
                 return self.secrets.passphrase

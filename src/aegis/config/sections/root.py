@@ -11,6 +11,7 @@ from pydantic_core.core_schema import ValidationInfo
 from aegis.config.problems import unknown
 from aegis.config.sections.budgets import ActionsSection, BudgetSection, Windows
 from aegis.config.sections.connectors import ConnectorsSection
+from aegis.config.sections.inbound import InboundSection
 from aegis.config.sections.kinds import Address, Days, Listen, Money, SecretRef, Section, Words, written
 from aegis.config.sections.services import ServicesSection
 
@@ -137,6 +138,7 @@ class RootSection(Section):
     fallback: dict[str, Words] = Field(default_factory=dict)
     """Who is told when a service has not taken a page for a minute: `pagerduty: [email, slack]`. Of itself PagerDuty is
     stood in for by the first configured of slack, teams, discord and email; an empty list names nobody."""
+    inbound: InboundSection = Field(default_factory=InboundSection)
     detection: DetectionSection = Field(default_factory=DetectionSection)
     privacy: PrivacySection = Field(default_factory=PrivacySection)
     retention: RetentionSection = Field(default_factory=RetentionSection)
