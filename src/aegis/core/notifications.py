@@ -35,6 +35,17 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Button:
+    """Something that the reader can do to the incident from where he reads. `verb` is a word of `core.lifecycle`;
+    `url` is a signed link to a page that asks before it does it (empty: there is none).
+    """
+
+    label: str
+    verb: Literal["acknowledge", "resolve", "reopen"]
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
     """Everything a person or a service is told about an incident at one version of it, as plain text.
 
@@ -57,6 +68,7 @@ class Notification:
     actions: tuple[str, ...] = ()
     techniques: tuple[str, ...] = ()
     link: str = ""
+    buttons: tuple[Button, ...] = ()
     document: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -5,16 +5,20 @@ Everything is plain text on one line: connectors encode it for their channel, no
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 from aegis.core.incidents import Analysis, AnalysisSource, Detection, Finding, Incident, Observable, Verdict
 from aegis.core.money import format_usd, show_usd
-from aegis.core.notifications import Change, Fact, Notification
+from aegis.core.notifications import Button, Change, Fact, Notification
 from aegis.core.plaintext import fit, one_line
 from aegis.core.techniques import TECHNIQUES
 from aegis.core.wording import rfc3339
+from aegis.incidents.act_links import buttons
 from aegis.incidents.offline import analyse_offline, seen
+
+Links: TypeAlias = Callable[[Incident], tuple[Button, ...]]
+"""What the reader of a message about an incident can do to it, each with its link where there is one."""
 
 SUMMARY_CHARS = 1_200
 """One paragraph: under Slack's 3,000 for a section, Discord's 4,096 and PagerDuty's custom details."""
@@ -23,13 +27,36 @@ ACTIONS_SHOWN = 6
 FACT_CHARS = 300
 TECHNIQUES_SHOWN = 8
 FINDINGS_SHOWN = 4
+DISPLAY_NAMES: Mapping[str, str] = {
+    "pagerduty": "PagerDuty",
+    "slack": "Slack",
+    "jira": "Jira",
+    "teams": "Teams",
+    "discord": "Discord",
+    "datadog": "Datadog",
+    "grafana": "Grafana",
+    "sentry": "Sentry",
+    "alertmanager": "Alertmanager",
+    "cloudwatch": "CloudWatch",
+    "github": "GitHub",
+}
+"""Services as people write them, where they say who did what where."""
+HERE = frozenset({"aegis", "cli", "api"})
+"""Channels that go without saying."""
 EVIDENCE_SHOWN = 5
 """Detections in the document with their evidence: log platforms search in them, and cut events over 10 kB."""
 
 
-def compose(incident: Incident, change: Change, *, link: str = "") -> Notification:
-    """What people and services are told about the incident at this version; `link` leads to its own page. Before an
-    analysis there is the offline one, so that the first message can be acted on.
+def compose(
+    incident: Incident,
+    change: Change,
+    *,
+    link: str = "",
+    links: Links = buttons,
+) -> Notification:
+    """What people and services are told about the incident at this version; `link` leads to its own page, `links` are
+    the things that a reader can do to it. Before an analysis there is the offline one, so that the first message can be
+    acted on.
     """
     analysis = incident.analysis or analyse_offline(incident, why="", at=incident.updated_at)
     title = one_line(incident.title)
@@ -48,6 +75,7 @@ def compose(incident: Incident, change: Change, *, link: str = "") -> Notificati
         actions=tuple(fit(one_line(action), ACTION_CHARS) for action in analysis.actions[:ACTIONS_SHOWN]),
         techniques=named_techniques(incident)[:TECHNIQUES_SHOWN],
         link=link,
+        buttons=links(incident),
         document=document(incident, change=change),
     )
 
@@ -60,11 +88,19 @@ def _facts(incident: Incident, analysis: Analysis, summary: str) -> tuple[Fact, 
         ("About", f"{incident.entity.kind.replace('_', ' ')} {incident.entity.value}"),
         ("Findings", _findings(incident.findings)),
         ("Warning", _flags(analysis.flags)),
-        ("Status", incident.status.value),
+        ("Status", _standing(incident)),
         ("Analysis", _by(incident)),
         ("Cost", show_usd(incident.cost, decimals=4) if incident.cost else ""),
     ]
     return tuple(Fact(label, fit(one_line(value), FACT_CHARS)) for label, value in rows if value)
+
+
+def _standing(incident: Incident) -> str:
+    """`acknowledged by Ada Lovelace in PagerDuty`."""
+    via = DISPLAY_NAMES.get(incident.status_via, incident.status_via)
+    by = f" by {incident.status_by}" if incident.status_by else ""
+    where = f" in {via}" if by and via and via not in HERE else ""
+    return f"{incident.status.value}{by}{where}"
 
 
 def _by(incident: Incident) -> str:

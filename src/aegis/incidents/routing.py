@@ -13,7 +13,8 @@ from typing import Literal
 
 from aegis.core.incidents import Incident, Severity
 from aegis.core.notifications import Change, Delivery
-from aegis.incidents.compose import compose
+from aegis.incidents.act_links import buttons
+from aegis.incidents.compose import Links, compose
 
 LEAST: Mapping[str, Severity] = {
     "pagerduty": Severity.HIGH,
@@ -93,13 +94,16 @@ def deliveries(
     now: datetime,
     routes: Sequence[Route] = (),
     link_base: str = "",
+    links: Links = buttons,
 ) -> tuple[Delivery, ...]:
-    """One delivery for each service that is told about this change. `link_base` is the dashboard's address."""
+    """One delivery for each service that is told about this change. `link_base` is the dashboard's address, `links`
+    gives what a reader can do to the incident.
+    """
     names = [n for n in told(incident, services=services, routes=routes) if not is_echo(incident, change, n)]
     if not names:
         return ()
     link = f"{link_base.rstrip('/')}/incidents/{incident.id}" if link_base else ""
-    notification = compose(incident, change, link=link)
+    notification = compose(incident, change, link=link, links=links)
     return tuple(
         Delivery(
             id=f"{incident.id}:{service}:{incident.version}",

@@ -28,7 +28,7 @@ from aegis.core.incidents import (
     TimelineEntry,
     Verdict,
 )
-from aegis.core.notifications import Fact, Notification
+from aegis.core.notifications import Button, Fact, Notification
 
 VERSION = 1
 """Of every document. It grows when a field changes its meaning; a new field with a default needs no new version."""
@@ -302,6 +302,7 @@ def notification_to_text(notification: Notification) -> str:
             "actions": list(notification.actions),
             "techniques": list(notification.techniques),
             "link": notification.link,
+            "buttons": [[button.label, button.verb, button.url] for button in notification.buttons],
             "document": notification.document,
         }
     )
@@ -324,5 +325,6 @@ def notification_from_text(text: str) -> Notification:
         actions=tuple(document.get("actions", ())),
         techniques=tuple(document.get("techniques", ())),
         link=document.get("link", ""),
+        buttons=tuple(Button(label=one[0], verb=one[1], url=one[2]) for one in document.get("buttons", ())),
         document=document.get("document", {}),
     )
