@@ -6,10 +6,10 @@ is answered; the rules of the life of an incident stand in `core.lifecycle`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from aegis.core.incidents import Incident
+from aegis.core.incidents import Incident, Observable
 from aegis.core.lifecycle import Verb, Word, change_between, heard
 from aegis.core.ports import Clock
 from aegis.incidents.outcome import Tell
@@ -61,6 +61,14 @@ class Desk:
     ) -> Incident:
         """Put a name on the incident; nobody is told."""
         return await self.say(incident_id, "assign", by=by, via=via, at=at, text=to)
+
+    async def get(self, incident_id: str) -> Incident | None:
+        """The incident that somebody speaks about, or None. Raises `StoreError`."""
+        return await self._record.get(incident_id)
+
+    def holding(self, entity: Observable) -> Sequence[Incident]:
+        """The incidents in memory that hold an entity which may link."""
+        return self._record.holding(entity)
 
     async def say(
         self, incident_id: str, verb: Verb, *, by: str, via: str = HERE, at: datetime | None = None, text: str = ""

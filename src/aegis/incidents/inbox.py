@@ -9,28 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import anyio
 import orjson
 
 from aegis.core.errors import BadInput
-from aegis.core.inbound import Act, Alert, BudgetNotice, Received, alert_digest, alert_record
+from aegis.core.inbound import Act, Alert, BudgetNotice, Received, UnsettledAlert, alert_digest, alert_record
 from aegis.core.incidents import Incident, Observable, ObservableKind, Status
 from aegis.core.ports import Arrivals, Clock
+from aegis.incidents.act_links import LinkedAct
 from aegis.incidents.desk import Desk
 
 SETTLED_MAX = 500
 """Alerts that are over, looked at in one turn."""
 ALERT: ObservableKind = "alert"
 """The kind of observable that an alert is known by."""
-
-
-class Holds(Protocol):
-    """The incidents of record, as far as they are asked here."""
-
-    async def get(self, incident_id: str) -> Incident | None: ...
-    def holding(self, entity: Observable) -> Sequence[Incident]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,13 +46,12 @@ class Inbox:
         *,
         arrivals: Arrivals,
         desk: Desk,
-        record: Holds,
         intake: Callable[[bytes, str], Awaitable[object]],
         spend: Callable[[BudgetNotice], Awaitable[object]],
         clock: Clock,
     ) -> None:
         """`intake` takes records as JSON lines from a source; `spend` opens an incident about money."""
-        self._arrivals, self._desk, self._record = arrivals, desk, record
+        self._arrivals, self._desk = arrivals, desk
         self._intake, self._spend, self._clock = intake, spend, clock
         self._turn = anyio.Lock()
 
@@ -82,19 +74,24 @@ class Inbox:
             incidents=known,
         )
 
-    async def use_once(self, name: str) -> bool:
-        """Whether this is the first time that the name is used (a link, a nonce); it is used from now on."""
-        return await self._arrivals.arrive([name], now=self._clock.now())
+    async def follow(self, act: LinkedAct, *, by: str) -> Incident:
+        """Do what a link stands for, once. Raises `BadInput` (`link_used`, and what the desk refuses), `StoreError`."""
+        async with self._turn:
+            if await self._arrivals.known([act.name]):
+                raise BadInput("This link was used already", code="link_used")
+            changed = await self._desk.say(act.incident_id, act.verb, by=by)
+            await self._arrivals.arrive([act.name], now=self._clock.now())
+        return changed
 
     # --- acts ------------------------------------------------------------------------------------------------
 
     async def _ours(self, received: Received) -> dict[str, str]:
         """Of the names that the sender uses, those of incidents of ours."""
-        return {handle: one for handle, one in received.handles.items() if await self._record.get(one) is not None}
+        return {handle: one for handle, one in received.handles.items() if await self._desk.get(one) is not None}
 
     async def _act(self, act: Act) -> Incident | None:
         incident_id = act.incident_id
-        if not incident_id or await self._record.get(incident_id) is None:
+        if not incident_id or await self._desk.get(incident_id) is None:
             incident_id = await self._arrivals.incident_of(act.via, act.handle)
         try:
             return await self._said(act, incident_id) if incident_id else None
@@ -118,12 +115,18 @@ class Inbox:
         if lines:
             await self._intake(b"\n".join(lines), service)
 
-    async def settle(self) -> None:
-        """Tell the incidents of alerts that are over. Called when every event that has come is worked, so an alert
-        without an incident has none. Raises `StoreError`.
+    async def over(self) -> Sequence[UnsettledAlert]:
+        """Alerts that are over, whose incidents do not know. To be asked before the events that wait are worked: then
+        whatever an alert became is there afterwards. Raises `StoreError`.
         """
-        for alert in await self._arrivals.unsettled(SETTLED_MAX):
-            for incident in self._record.holding(Observable(ALERT, alert.named)):
+        return await self._arrivals.unsettled(SETTLED_MAX)
+
+    async def settle(self, alerts: Sequence[UnsettledAlert]) -> None:
+        """Tell the incidents of alerts that are over; one that became no incident is over all the same. Raises
+        `StoreError`.
+        """
+        for alert in alerts:
+            for incident in self._desk.holding(Observable(ALERT, alert.named)):
                 if incident.status is not Status.RESOLVED:
                     await self._over(incident, alert.named)
             await self._arrivals.settle(alert.digest)
