@@ -253,7 +253,7 @@ async def test_a_channel_that_is_not_configured_is_on_the_timeline_as_not_done(t
         await aegis.app.finish(wait_ms=0)
         crossed = await aegis.incident("warning")
 
-        assert "email: not done, no email is configured under connectors" in texts(crossed)
+        assert "email: not done, no email under connectors is configured" in texts(crossed)
         assert "sms: not done" in texts(crossed)
         services = {delivery.service for delivery in await aegis.app.outbox.of_incident(crossed.id)}
         assert "pagerduty" in services, "MEDIUM alone does not page; the action does"

@@ -77,8 +77,8 @@ async def test_an_action_named_twice_is_done_once() -> None:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("email", "email: not done, no email is configured under connectors"),
-        ("sms", "sms: not done, no twilio is configured under connectors"),
+        ("email", "email: not done, no email under connectors is configured"),
+        ("sms", "sms: not done, no sms_to under connectors.twilio is configured"),
         ("alert_all", "alert_all: not done, no channel is configured under connectors"),
         ("reduce_limits", "reduce_limits: not done, no service of this budget has a rate to lower"),
         ("disable_keys", "disable_keys: not done, no key is known in the scope of this budget"),
@@ -117,9 +117,9 @@ async def test_keys_are_stopped_by_name() -> None:
 
 
 def test_a_channel_is_told_by_the_service_that_carries_it() -> None:
-    configured = ("pagerduty", "slack", "twilio")
+    configured = ("pagerduty", "slack", "sms")
 
-    assert services_told(["log", "sms", "slack", "shutdown"], configured) == ("slack", "twilio")
+    assert services_told(["log", "sms", "slack", "shutdown"], configured) == ("slack", "sms")
     assert services_told(["alert_all"], configured) == configured
     assert services_told(["log"], configured) == ()
 

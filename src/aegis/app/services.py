@@ -6,7 +6,7 @@ Policy: a service whose key cannot be resolved stops the start; a metered servic
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -15,21 +15,45 @@ from aegis.connectors import registry
 from aegis.connectors.attack import Attack, read_catalogue
 from aegis.core.budgets import Amounts, Budget
 from aegis.core.calls import Priority
-from aegis.core.ports import Analyst, Clock, Enricher, Http, MetricSink, NewId, Notifier
+from aegis.core.money import usd
+from aegis.core.ports import Analyst, Clock, Enricher, Governs, Http, Messenger, MetricSink, NewId, Notifier, Probe
 from aegis.core.references import Reference
 from aegis.core.secret import Secret
 from aegis.core.techniques import TECHNIQUES
+from aegis.core.telemetry import Observer
 from aegis.core.windows import WindowPolicy
 from aegis.governor.policies import ServicePolicy
+from aegis.incidents.messages import GovernedMessenger, Metered
+from aegis.transport.apprise import AppriseLibrary
+from aegis.transport.aws import AwsClients
+from aegis.transport.smtp import SmtpMail
 
 Resolve: TypeAlias = Callable[[Reference], Secret]
 
-NOTIFIERS = ("pagerduty", "slack", "teams", "discord", "jira", "datadog", "splunk", "sentry")
+NOTIFIERS = (
+    "pagerduty",
+    "slack",
+    "teams",
+    "discord",
+    "jira",
+    "datadog",
+    "splunk",
+    "sentry",
+    "email",
+    "webhook",
+    "apprise",
+)
+SINKS = ("datadog", "cloudwatch")
+BUILT = (*NOTIFIERS, "twilio", "cloudwatch")
 CATALOGUE_FILE = "attack.json"
 VIRUSTOTAL_A_DAY = 500
 """The public API's daily quota (docs.virustotal.com/reference/public-vs-premium-api)."""
 CRITICAL_SHARE = 10
 """Percent of that quota kept for CRITICAL incidents: fifty look-ups."""
+ALARMS_A_DAY = usd("10")
+"""About 1,200 messages within the USA: far more than people can act on, and little against what is at stake."""
+ALARMS_CRITICAL_SHARE = 50
+"""Percent of it that only CRITICAL incidents may use."""
 FINDING_MS = 24 * 3_600_000
 """A reputation is looked up once a day, unless the configuration says otherwise."""
 
@@ -40,19 +64,46 @@ class Parts:
 
     notifiers: tuple[Notifier, ...]
     sinks: tuple[MetricSink, ...]
+    messengers: tuple[Messenger, ...]
+    """Ways to one person that cost nothing."""
+    metered: tuple[Metered, ...]
+    """Ways to one person that the governor is asked about first."""
+    probes: tuple[Probe, ...]
     enrichers: tuple[Enricher, ...]
     analyst: Analyst | None
     technique_exists: Callable[[str], bool]
 
 
-def build_parts(config: Config, *, home: Path, http: Http, clock: Clock, new_id: NewId, resolve: Resolve) -> Parts:
-    """Every connector that the configuration names. Raises `ConfigError` for a value or secret that cannot be used."""
+def outlets(clock: Clock, observer: Observer) -> Mapping[str, object]:
+    """The ways out beside HTTP, by the names under which connectors ask for them. None opens anything by itself."""
+    return {
+        "mail": SmtpMail(clock=clock, observer=observer),
+        "aws": AwsClients(),
+        "apprise": AppriseLibrary(),
+    }
+
+
+def build_parts(
+    config: Config,
+    *,
+    home: Path,
+    http: Http,
+    clock: Clock,
+    new_id: NewId,
+    resolve: Resolve,
+    ways: Mapping[str, object] | None = None,
+) -> Parts:
+    """Every connector that the configuration names; `ways` are the `outlets`. Raises `ConfigError` for a value or
+    secret that cannot be used.
+    """
+    ways = ways or outlets(clock, lambda _happened: None)
 
     def make(name: str, values: Mapping[str, Any]) -> Any:
-        return registry.build(name, values, http, clock=clock, new_id=new_id)
+        return registry.build(name, values, http, clock=clock, new_id=new_id, outlets=ways)
 
-    used = {name: _values(values, resolve) for name, values in config.connectors.items() if name in NOTIFIERS}
+    used = {name: _values(values, resolve) for name, values in config.connectors.items() if name in BUILT}
     made = {name: make(name, values) for name, values in used.items()}
+    twilio = made.get("twilio")
     file = str(config.connectors.get("attack", {}).get("catalogue") or home / CATALOGUE_FILE)
     catalogue = read_catalogue(file)
     enrichers: list[Enricher] = [Attack(catalogue, clock=clock)]
@@ -65,11 +116,23 @@ def build_parts(config: Config, *, home: Path, http: Http, clock: Clock, new_id:
         analyst = make("anthropic", _service_values(anthropic, resolve))
     return Parts(
         notifiers=tuple(made[name] for name in NOTIFIERS if name in made),
-        sinks=tuple(made[name] for name in ("datadog",) if name in made),
+        sinks=tuple(made[name] for name in SINKS if name in made),
+        messengers=tuple(made[name] for name in ("email",) if name in made),
+        metered=(twilio.sms, twilio.phone) if twilio else (),
+        probes=tuple(made.values()),
         enrichers=tuple(enrichers),
         analyst=analyst,
         technique_exists=lambda technique: technique in TECHNIQUES or catalogue.find(technique) is not None,
     )
+
+
+def governed(parts: Parts, governor: Governs, new_id: NewId) -> tuple[Parts, Mapping[str, Messenger]]:
+    """The parts with the metered ways behind the governor, those with people to tell by default among the notifiers;
+    and every way to one person by the name of its channel (`email`, `sms`, `phone`).
+    """
+    ways = [GovernedMessenger(way, governor=governor, new_id=new_id) for way in parts.metered]
+    notifiers = (*parts.notifiers, *(way for way in ways if way.recipients))
+    return replace(parts, notifiers=notifiers), {way.name: way for way in (*parts.messengers, *ways)}
 
 
 def _values(values: Mapping[str, Value], resolve: Resolve) -> dict[str, Any]:
@@ -99,6 +162,22 @@ def policies(config: Config) -> Mapping[str, ServicePolicy]:
 
 
 def quotas(config: Config) -> tuple[Budget, ...]:
+    """Budgets that hold unless the configuration has one of the same scope: VirusTotal's quota, and the money for
+    messages and calls to people.
+    """
+    return (*_lookups(config), *_alarms(config))
+
+
+def _alarms(config: Config) -> tuple[Budget, ...]:
+    """The small budget of its own that messages to people have: nothing wider covers them (`Call.alarm`)."""
+    scope = {"service": "twilio"}
+    if "twilio" not in config.connectors or any(dict(budget.scope) == scope for budget in config.budgets):
+        return ()
+    amounts = Amounts(window=WindowPolicy(kind="day"), emergency=ALARMS_A_DAY)
+    return (Budget(name="alarms", windows=(amounts,), scope=scope, reserve={Priority.CRITICAL: ALARMS_CRITICAL_SHARE}),)
+
+
+def _lookups(config: Config) -> tuple[Budget, ...]:
     """VirusTotal's daily quota as a budget on `requests`, counted durably, unless a budget says something else."""
     scope = {"service": "virustotal"}
     if any(budget.scope == scope and budget.unit == "requests" for budget in config.budgets):
@@ -112,7 +191,7 @@ def private_hosts(config: Config, resolve: Resolve) -> frozenset[str]:
     """Hosts of connectors whose configuration says that they stand on a private address (`allow_private`)."""
     hosts: set[str] = set()
     for name, values in config.connectors.items():
-        if name in NOTIFIERS:
+        if name in BUILT:
             hosts |= registry.private_hosts(registry.load(name).Config(**_values(values, resolve)))
     return frozenset(hosts)
 
@@ -120,6 +199,7 @@ def private_hosts(config: Config, resolve: Resolve) -> frozenset[str]:
 def used_names(parts: Parts) -> tuple[str, ...]:
     """The services that this Aegis uses, in the order in which people are shown them."""
     names = [notifier.name for notifier in parts.notifiers]
+    names += [way.name for way in parts.metered if way.recipients]
     names += [enricher.name for enricher in parts.enrichers]
     names += [parts.analyst.name] if parts.analyst else []
     return tuple(dict.fromkeys(names))

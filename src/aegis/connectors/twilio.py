@@ -150,12 +150,14 @@ class _Line:
     _taken: OrderedDict[tuple[str, ...], str] = field(default_factory=OrderedDict)
     _paces: OrderedDict[str, TokenBucket] = field(default_factory=OrderedDict)
 
-    def before(self, to: str, key: tuple[str, ...]) -> Receipt | None:
-        """The receipt of the same message to the same person; None when it is to be sent. Raises `ServiceError`."""
+    def taken(self, key: tuple[str, ...]) -> Receipt | None:
+        """The receipt of the same message to the same person, while this process remembers."""
+        return Receipt(remote_id=self._taken[key], note="it was taken before") if key in self._taken else None
+
+    def keep_pace(self, to: str) -> None:
+        """Raise `ServiceError` for what is no number, and for a person who was told a moment ago."""
         if not NUMBER.fullmatch(to):
             raise ServiceError(NAME, "that is no phone number (+ and digits)", retryable=False, billed=Billed.NO)
-        if key in self._taken:
-            return Receipt(remote_id=self._taken[key], note="it was taken before")
         size, gap_ms = PACE[self.name]
         pace = self._paces.setdefault(to, TokenBucket(size=size, gap_ns=gap_ms * 1_000_000))
         _bound(self._paces)
@@ -164,7 +166,6 @@ class _Line:
             raise ServiceError(
                 NAME, "this person was just told", retryable=True, billed=Billed.NO, retry_after_ms=wait_ms
             )
-        return None
 
     def is_again(self, key: tuple[str, ...]) -> bool:
         return key in self._unsure
@@ -205,6 +206,10 @@ class Sms:
         """What the price goes by."""
         return destination(to)
 
+    def taken(self, to: str, notification: Notification) -> Receipt | None:
+        """The receipt, when this person has this version already."""
+        return self._line.taken(_key(notification, to))
+
     def worst(self, notification: Notification, *, bridge: str = "") -> Usage:
         most = self._config.segments_max
         texts = [message_text(notification, most=most, bridge=bridge, again=again) for again in (False, True)]
@@ -213,8 +218,9 @@ class Sms:
     async def send(self, to: str, notification: Notification, *, bridge: str = "") -> Receipt:
         """One message to one person. The same version is sent once, while this process remembers."""
         key = _key(notification, to)
-        if taken := self._line.before(to, key):
+        if taken := self._line.taken(key):
             return taken
+        self._line.keep_pace(to)
         again = self._line.is_again(key)
         text = message_text(notification, most=self._config.segments_max, bridge=bridge, again=again)
         sender = "MessagingServiceSid" if self._config.sender.startswith("MG") else "From"
@@ -237,6 +243,10 @@ class Phone:
         """What the price goes by."""
         return destination(to)
 
+    def taken(self, to: str, notification: Notification) -> Receipt | None:
+        """The receipt, when this person has this version already."""
+        return self._line.taken(_key(notification, to))
+
     def worst(self, notification: Notification, *, bridge: str = "") -> Usage:  # noqa: ARG002 - one shape for all
         legs = 2 if NUMBER.fullmatch(bridge) else 1  # a conference that is dialled is a second call
         return {"minutes": self._minutes(bridge) * legs}
@@ -249,8 +259,9 @@ class Phone:
         key = _key(notification, to)
         if not self._config.calls_from:
             raise ServiceError(NAME, "there is no caller that calls come from", retryable=False, billed=Billed.NO)
-        if taken := self._line.before(to, key):
+        if taken := self._line.taken(key):
             return taken
+        self._line.keep_pace(to)
         form = {
             "To": to,
             "From": self._config.calls_from,

@@ -7,7 +7,7 @@ below CRITICAL has to fit as well.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
@@ -197,9 +197,11 @@ class BudgetBook:
         """Every line that `call`, made with `model`, has to fit, in the order of their keys."""
         values: tuple[str | Priority, ...] = tuple([_value(call, model, name) for name in self._names])
         key = (*values, call.priority) if self._shares else values
+        if call.alarm:
+            key = (*key, "alarm")
         found = self._remembered.get(key)
         if found is None:
-            found = self._find(dict(zip(self._names, map(str, values), strict=True)), call.priority)
+            found = self._find(dict(zip(self._names, map(str, values), strict=True)), call.priority, alarm=call.alarm)
             if len(self._remembered) >= ROUTES_REMEMBERED:
                 self._remembered.clear()
             self._remembered[key] = found
@@ -214,9 +216,11 @@ class BudgetBook:
             found = self._lines[budget.name, part] = lines_of(budget, part)
         return found
 
-    def _find(self, values: Mapping[str, str], priority: Priority) -> Route:
+    def _find(self, values: Mapping[str, str], priority: Priority, *, alarm: bool = False) -> Route:
         lines: list[Line] = []
         for names, by_value in self._groups.items():
+            if alarm and not names_service(names):
+                continue
             have = tuple(values[name] for name in names)
             for wanted, budgets in _matching(by_value, have):
                 parts = [value for want, value in zip(wanted, have, strict=True) if want == "*"]
@@ -224,6 +228,11 @@ class BudgetBook:
                     lines += self.part(budget, "/".join(parts))
         lines.sort(key=lambda line: line.key)
         return Route([line for line in lines if not line.share or priority < Priority[line.share]])
+
+
+def names_service(names: Collection[str]) -> bool:
+    """Whether a scope with these names says which service it is for: nothing wider covers an alarm."""
+    return "service" in names or "provider" in names
 
 
 def _matching(

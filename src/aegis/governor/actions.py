@@ -20,8 +20,8 @@ THROTTLED_PERCENT: Final = 10
 
 CHANNELS: Final[Mapping[str, str]] = {
     "email": "email",
-    "sms": "twilio",
-    "phone": "twilio",
+    "sms": "sms",
+    "phone": "phone",
     "slack": "slack",
     "teams": "teams",
     "discord": "discord",
@@ -30,8 +30,12 @@ CHANNELS: Final[Mapping[str, str]] = {
     "datadog": "datadog",
     "splunk": "splunk",
     "sentry": "sentry",
+    "webhook": "webhook",
+    "apprise": "apprise",
 }
 """Which service carries the message of each channel."""
+WHERE: Final[Mapping[str, str]] = {"sms": "sms_to", "phone": "call_to"}
+"""What says who is told over Twilio."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +98,8 @@ async def _channel(name: str, hands: Hands, _alarm: Alarm) -> Outcome:
     service = CHANNELS[name]
     if service in hands.channels():
         return Outcome(action=name, done=True, text="told")
-    return Outcome(action=name, done=False, text=f"no {service} is configured under connectors")
+    place = f"{WHERE[name]} under connectors.twilio" if name in WHERE else f"{service} under connectors"
+    return Outcome(action=name, done=False, text=f"no {place} is configured")
 
 
 async def _alert_all(hands: Hands, _alarm: Alarm) -> Outcome:

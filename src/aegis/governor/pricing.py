@@ -42,12 +42,20 @@ FREE: Final = (
     "prometheus",
     "email",
     "cloudwatch",
+    "webhook",
+    "apprise",
 )
 """Services whose bill does not grow with one more request of the kinds that Aegis sends; quotas are budgets on
 `requests`. A contract that says otherwise is one line under `prices:`.
 """
 ATHENA_PER_MILLION_BYTES: Final = 4_548
 """5.00 USD per TB scanned (aws.amazon.com/athena/pricing, 2026-11), a TB being 2^40 bytes, rounded up."""
+
+TWILIO: Final = {"us": {"messages": "0.0083", "minutes": "0.014"}, "abroad": {"messages": "0.35", "minutes": "1.50"}}
+"""USD for a segment of a text message and a begun minute of a call: the list price within the USA and Canada
+(twilio.com, pricing, 2026-11), and elsewhere a ceiling of ours above every ordinary destination, so that an alarm is
+neither refused for want of a price nor booked too low. Your own prices go under `prices:` as `twilio/abroad`.
+"""
 
 
 def load_prices(folder: Path | None = None, overrides: Mapping[tuple[str, str], Price] | None = None) -> PriceBook:
@@ -150,7 +158,16 @@ def _shipped() -> dict[tuple[str, str], Price]:
         rates={"bytes_scanned": ((0, ATHENA_PER_MILLION_BYTES),)},
         source="aws.amazon.com/athena/pricing",
     )
-    return {("athena", ""): athena, **{(service, ""): free(service) for service in FREE}}
+    twilio = {
+        ("twilio", where): Price(
+            service="twilio",
+            model=where,
+            rates={meter: ((0, _nanos(Decimal(dollars), 1)),) for meter, dollars in rates.items()},
+            source="shipped",
+        )
+        for where, rates in TWILIO.items()
+    }
+    return {("athena", ""): athena, **twilio, **{(service, ""): free(service) for service in FREE}}
 
 
 def _patterns(clause: Any) -> Iterator[list[tuple[str, str]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from aegis.core.budgets import names_service
 from aegis.core.calls import Call
 from aegis.core.errors import Stopped
 from aegis.core.ledger import Switch
@@ -28,6 +29,8 @@ class StopSwitch:
     def check(self, call: Call, model: str) -> None:
         """Raise `Stopped` when a stopped scope covers the call, made with this candidate."""
         for switch in self._stopped:
+            if call.alarm and not names_service(switch.scope):
+                continue
             if all(self._covers(call, model, name, value) for name, value in switch.scope.items()):
                 raise Stopped(f"{scope_text(switch.scope)} is stopped: {switch.reason}")
 

@@ -59,6 +59,13 @@ RULES: Mapping[str, LaneRule] = {
     "teams": LaneRule(concurrency=2, spacing_ms=250, burst=4, digest_over=DIGEST_OVER),
     # A search is some seconds behind a create: a hasty retry would not find the issue and open a second one.
     "jira": LaneRule(concurrency=2, retry_min_ms=10_000),
+    # A mail server takes much, a reader does not.
+    "email": LaneRule(concurrency=2, digest_over=DIGEST_OVER),
+    # One segment a second from a long number (twilio.com/docs, queueing); each is billed, so few are told one by one.
+    "sms": LaneRule(concurrency=1, spacing_ms=1_000, burst=3, digest_over=3),
+    # One call a second from an account (twilio.com/docs, Calls resource); nobody answers several at once.
+    "phone": LaneRule(concurrency=1, spacing_ms=1_000, digest_over=1),
+    "apprise": LaneRule(concurrency=1, spacing_ms=1_000, burst=3, digest_over=DIGEST_OVER),
 }
 DEFAULT_RULE = LaneRule()
 

@@ -38,9 +38,9 @@ _Series: TypeAlias = tuple[str, Literal["count", "gauge"], tuple[tuple[str, str]
 class MetricBatches:
     """An observer that counts, and the tick that pushes. One for each sink."""
 
-    def __init__(self, sink: MetricSink, *, observe: Observer | None = None) -> None:
+    def __init__(self, sink: MetricSink, *, observe: Observer | None = None, push_ms: int = PUSH_MS) -> None:
         """`observe` hears how each push ended, as a delivery without an incident."""
-        self._sink, self._observe = sink, observe
+        self._sink, self._observe, self._push_ms = sink, observe, push_ms
         self._values: dict[_Series, int] = {}
         self._failures = 0
         self._not_before: datetime | None = None
@@ -64,9 +64,9 @@ class MetricBatches:
             self._values[series] = value
 
     async def run(self, clock: Clock) -> None:
-        """Push every `PUSH_MS`, for ever."""
+        """Push as often as the sink wants, for ever."""
         while True:
-            await clock.sleep_ms(PUSH_MS)
+            await clock.sleep_ms(self._push_ms)
             await self.tick(clock.now())
 
     async def tick(self, now: datetime) -> bool:

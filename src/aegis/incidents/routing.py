@@ -25,6 +25,8 @@ LEAST: Mapping[str, Severity] = {
     "datadog": Severity.LOW,
     "splunk": Severity.LOW,
     "sentry": Severity.LOW,
+    "webhook": Severity.LOW,
+    "apprise": Severity.LOW,
 }
 """From which severity on each service is told by default. E-mail, SMS and calls only by a route or an escalation;
 Prometheus and CloudWatch take metrics, not incidents.
