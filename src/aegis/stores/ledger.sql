@@ -62,26 +62,58 @@ DELETE FROM ledger_leases WHERE holder = :holder AND row_id = :row_id
 SELECT r.id FROM ledger_leases l JOIN ledger_rows r ON r.id = l.row_id
 WHERE l.holder = :holder AND r.recall_ms > :now_ms
 
--- name: add_entry
--- Add an attempt to the journal, unless it is there.
-INSERT INTO ledger_journal (
-    attempt, holder, epoch, state, service, model, at_ms, ended_ms, worst, cost, holds, body
-) VALUES (
-    :attempt, :holder, :epoch, :state, :service, :model, :at_ms, :ended_ms, :worst, :cost, :holds, :body
-)
-ON CONFLICT (attempt) DO NOTHING
+-- name: add_sent
+-- Write down what is about to be sent, together.
+INSERT INTO ledger_sent (holder, epoch, batch, entries)
+SELECT :holder, :epoch, COALESCE(MAX(batch), 0) + 1, :entries FROM ledger_sent
+WHERE holder = :holder AND epoch = :epoch
+RETURNING batch
 
--- name: end_entry
--- An attempt that was sent ended; it ends once.
-UPDATE ledger_journal SET state = :state, ended_ms = :ended_ms, cost = :cost, body = :body
-WHERE attempt = :attempt AND state = 'sent'
+-- name: end_sent
+-- Everything that was sent together has ended.
+DELETE FROM ledger_sent WHERE holder = :holder AND epoch = :epoch AND batch = :batch
+
+-- name: end_sent_epochs
+-- The journal holds an end for everything that was sent under epochs that are over.
+DELETE FROM ledger_sent WHERE holder = :holder AND epoch < :epoch
+
+-- name: sent_by
+-- Everything that a holder sent and that has not all ended.
+SELECT entries FROM ledger_sent WHERE holder = :holder ORDER BY epoch, batch
+
+-- name: sent_at_all
+-- Everything that anybody sent and that has not all ended.
+SELECT entries FROM ledger_sent ORDER BY holder, epoch, batch
+
+-- name: end_entries
+-- Attempts ended, each once; written for one and repeated for as many as are written together.
+INSERT INTO ledger_journal (
+    attempt, state, service, model, at_ms, ended_ms, worst, cost, holds, body, holder, epoch
+)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (attempt) DO UPDATE
+SET state = excluded.state, ended_ms = excluded.ended_ms, cost = excluded.cost, body = excluded.body
+WHERE ledger_journal.state = 'sent'
 
 -- name: resize_entry
 -- An attempt under way holds less from now on.
-UPDATE ledger_journal SET holds = :holds WHERE attempt = :attempt AND state = 'sent'
+INSERT INTO ledger_shrunk (attempt, holder, epoch, holds) VALUES (:attempt, :holder, :epoch, :holds)
+ON CONFLICT (attempt) DO UPDATE SET holds = excluded.holds
 
--- name: unsettled
--- Attempts of a holder that were sent and never ended.
+-- name: shrunk
+-- What attempts of a holder hold that hold less than when they were sent.
+SELECT attempt, holds FROM ledger_shrunk WHERE holder = :holder
+
+-- name: end_shrunk
+-- An attempt that had shrunk has ended.
+DELETE FROM ledger_shrunk WHERE attempt = :attempt
+
+-- name: end_shrunk_epochs
+-- The same for all attempts of epochs that are over.
+DELETE FROM ledger_shrunk WHERE holder = :holder AND epoch < :epoch
+
+-- name: unsettled_before
+-- Attempts of a holder that an earlier Aegis wrote into the journal when they were sent, and that never ended.
 SELECT * FROM ledger_journal WHERE holder = :holder AND state = 'sent' ORDER BY attempt
 
 -- name: entry

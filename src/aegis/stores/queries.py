@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib.resources import files
 
 _NAME = re.compile(r"^-- name: ([a-z][a-z0-9_]*)$", re.MULTILINE)
@@ -28,6 +29,15 @@ def named_queries(text: str) -> Mapping[str, str]:
         assert body.strip().startswith("--"), f"the query {name} does not say what it is for"
         queries[name] = "\n".join(line for line in body.splitlines() if not line.startswith("--")).strip()
     return queries
+
+
+@cache
+def repeated(query: str, times: int) -> str:
+    """An INSERT whose one row of values is written so many times. Its parameters are question marks, row after row."""
+    head, _, tail = query.partition("VALUES (")
+    row, close, rest = tail.partition(")")
+    assert close, "only an INSERT of one row of values can be repeated"
+    return f"{head}VALUES {', '.join([f'({row})'] * times)}{rest}"
 
 
 def statements(script: str) -> Iterator[str]:

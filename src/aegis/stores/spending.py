@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -13,6 +13,7 @@ import orjson
 from aegis.core.money import Nanos
 from aegis.stores.database import Database
 from aegis.stores.queries import read_queries
+from aegis.stores.shelf import entries_of
 
 Q = read_queries("spending")
 GROUPS_MAX: Final = 100_000
@@ -73,7 +74,9 @@ async def newest(database: Database, limit: int) -> Sequence[Attempt]:
     """The newest attempts, newest first. Raises `StoreError`."""
 
     def work(connection: sqlite3.Connection) -> list[Attempt]:
-        return [_attempt(row) for row in connection.execute(Q["newest"], {"limit": limit})]
+        ended = [_attempt(row) for row in connection.execute(Q["newest"], {"limit": limit})]
+        found = [*_under_way(connection), *ended]
+        return sorted(found, key=lambda attempt: attempt.at, reverse=True)[:limit]
 
     return await database.read(work)
 
@@ -103,6 +106,14 @@ def _attempt(row: tuple[Any, ...]) -> Attempt:
         cost=row[5],
         gate=orjson.loads(row[6]).get("gate", ""),
     )
+
+
+def _under_way(connection: sqlite3.Connection) -> Iterator[Attempt]:
+    """Attempts that were sent and have not ended."""
+    for row in connection.execute(Q["under_way"]):
+        for e in entries_of(row[0]):
+            if connection.execute(Q["has_ended"], {"attempt": e.attempt}).fetchone() is None:
+                yield _attempt((e.attempt, e.state, e.service, e.model, e.at_ms, e.cost, e.body))
 
 
 def _ms(at: datetime) -> int:
