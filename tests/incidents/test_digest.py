@@ -105,3 +105,9 @@ def test_a_digest_names_the_worst_first_and_counts_all() -> None:
     assert said.title == "32 incidents: 2 HIGH, 30 LOW"
     assert [fact.value for fact in said.facts][:3] == ["high 0", "high 1", "low 0"]
     assert (len(said.facts), said.severity) == (NAMED, Severity.HIGH)
+
+
+def test_a_digest_tells_updates_from_new_incidents() -> None:
+    told = [delivery("a"), delivery("d"), delivery("b", 2, change="analysed"), delivery("c", 2, change="analysed")]
+
+    assert digest(told, START).title == "2 incidents, 2 updates: 4 HIGH"

@@ -11,7 +11,7 @@ from aegis.core.notifications import Change, Delivery, DeliveryState, Fact
 AGE_STEP = timedelta(minutes=5)
 """A delivery gains one priority for every five minutes of waiting: a LOW one stands beside a fresh HIGH after ten."""
 
-_FIRST = frozenset[Change]({"opened", "raised", "reopened"})
+FIRST = frozenset[Change]({"opened", "raised", "reopened"})
 """Changes that page somebody. Nobody has heard of the incident (or how bad it is) until one of them arrives."""
 _LATER = frozenset[Change]({"analysed", "updated"})
 """Changes that only add to what was said."""
@@ -38,7 +38,7 @@ def rank(priority: Severity, waited: timedelta) -> int:
 
 def is_page(delivery: Delivery) -> bool:
     """Whether a delivery is the first word of a HIGH or CRITICAL incident: somebody has to hear it soon."""
-    return delivery.notification.change in _FIRST and delivery.priority >= Severity.HIGH
+    return delivery.notification.change in FIRST and delivery.priority >= Severity.HIGH
 
 
 def stand_in_mark(service: str) -> str:
@@ -76,7 +76,7 @@ def carry_on(newer: Place, older: Place) -> Place:
     It keeps the older one's place in the queue, its priority if that was higher, its pause after failed attempts, and
     the word of a first page: what people have not heard of yet reaches them as new, never as a mere update.
     """
-    unheard = older.change in _FIRST and newer.change in _LATER
+    unheard = older.change in FIRST and newer.change in _LATER
     return Place(
         change=older.change if unheard else newer.change,
         priority=max(newer.priority, older.priority),

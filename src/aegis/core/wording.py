@@ -17,11 +17,16 @@ CHANGE_WORDS: Mapping[Change, str] = {
     "reopened": "Reopened",
     "budget": "Budget",
     "test": "Test",
+    "digest": "Told together",
+    "unpaged": "Not paged",
+    "escalated": "Escalated",
 }
 
 
 def headline(notification: Notification) -> str:
-    """`CRITICAL: title`, or `Resolved: title` when it is over. Hostile text: clean and encode it."""
+    """`CRITICAL: title`, `Resolved: title` when it is over, a digest's title. Hostile text: clean and encode it."""
+    if notification.change == "digest":
+        return notification.title
     word = notification.severity.name
     if notification.change in ("resolved", "acknowledged", "test"):
         word = CHANGE_WORDS[notification.change]
@@ -31,7 +36,8 @@ def headline(notification: Notification) -> str:
 def state(notification: Notification) -> str:
     """One line on where the incident stands: change, severity, time, incident."""
     severity, change = notification.severity.name, CHANGE_WORDS[notification.change]
-    return f"{change} · {severity} · {when(notification.at)} · {notification.incident_id}"
+    which = "" if notification.change == "digest" else f" · {notification.incident_id}"
+    return f"{change} · {severity} · {when(notification.at)}{which}"
 
 
 def when(at: datetime) -> str:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
+from aegis.core.deliveries import FIRST
 from aegis.core.incidents import Severity, Status
 from aegis.core.notifications import Delivery, Fact, Notification
 from aegis.core.plaintext import fit
@@ -26,13 +27,19 @@ def digest(told: Sequence[Delivery], at: datetime) -> Notification:
         change="digest",
         severity=worst[0].priority,
         status=Status.OPEN,
-        title=f"{len(told)} incidents: {_counted(told)}",
+        title=f"{_kinds(told)}: {_counted(told)}",
         summary="So much happened at once that these are told together. Nothing was left out of the list of incidents.",
         at=at,
         facts=tuple(_named(one) for one in worst[:NAMED]),
         actions=("Look through them with: aegis incident list",),
         link=first.link.rpartition("/")[0],
     )
+
+
+def _kinds(told: Sequence[Delivery]) -> str:
+    new = sum(one.notification.change in FIRST for one in told)
+    named = ((new, "incidents"), (len(told) - new, "updates"))
+    return ", ".join(f"{count} {name}" for count, name in named if count)
 
 
 def _counted(told: Sequence[Delivery]) -> str:
