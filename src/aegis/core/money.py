@@ -14,6 +14,8 @@ Nanos: TypeAlias = int
 
 USD: Nanos = 1_000_000_000
 MAX_NANOS: Nanos = 2**63 - 1
+CALL_MAX: Nanos = 1_000_000 * USD
+"""A call that costs more than a million dollars is a broken report or price; nine thousand of them fit a sum."""
 
 
 class MoneyError(ValueError):

@@ -14,7 +14,7 @@ from datetime import date
 
 from aegis.core.calls import Usage
 from aegis.core.errors import BadInput, UnknownPrice
-from aegis.core.money import MAX_NANOS, Nanos, format_usd
+from aegis.core.money import CALL_MAX, Nanos, format_usd
 from aegis.core.usage import PROMPT, PROMPT_METERS
 
 MILLION = 1_000_000
@@ -55,7 +55,7 @@ class Price:
             object.__setattr__(self, "_flat", flat)
 
     def cost(self, usage: Usage) -> Nanos:
-        """What `usage` costs, rounded up. Raises `UnknownPrice` for a meter without a rate, `BadInput` above 64 bits."""
+        """What `usage` costs, rounded up. Raises `UnknownPrice` for a meter without a rate, `BadInput` above `CALL_MAX`."""
         return self._total(usage, dearest=False)
 
     def worst(self, usage: Usage) -> Nanos:
@@ -75,8 +75,11 @@ class Price:
         if "requests" in self.rates and "requests" not in usage:
             total += _rate(self.rates["requests"], 0, dearest=dearest)  # every call is one request
         cost = -(-total // MILLION)
-        if cost > MAX_NANOS:
-            raise BadInput(f"{self.service} {self.model}: a cost that does not fit 64 bits", code="bad_usage")
+        if cost > CALL_MAX:
+            what = f"{self.service} {self.model}".rstrip()
+            raise BadInput(
+                f"{what}: one call for {format_usd(cost)} USD is a broken report or a slip in prices:", code="bad_usage"
+            )
         return cost
 
     def _rate(self, meter: str, prompt: int, *, dearest: bool) -> Nanos:

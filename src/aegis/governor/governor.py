@@ -22,6 +22,7 @@ from aegis.core.ledger import Shortage, Switch
 from aegis.core.ports import Answers, Clock, Ledger
 from aegis.core.prices import PriceBook
 from aegis.core.telemetry import Observer
+from aegis.core.usage import check_usage
 from aegis.governor.account import Account, Spend
 from aegis.governor.allowances import Hold
 from aegis.governor.cache import AnswerCache, answer_key
@@ -69,7 +70,8 @@ class Governor:
     # --- the path --------------------------------------------------------------------------------------------
 
     def admit(self, call: Call) -> Admission:
-        """Admit a call for the length of an `async with` block, or raise `Refused` (nothing was spent) or `StoreError`.
+        """Admit a call for the length of an `async with` block, or raise `Refused` (nothing was spent) or `StoreError`,
+        and `BadInput` for a bound that is no count of units (negative, fractional, absurd).
 
         Settle the reservation inside the block. A `ServiceError` that says it was not billed voids it; leaving the
         block in any other way without settling counts the worst case.
@@ -77,7 +79,10 @@ class Governor:
         return Admission(self._open, self._close, call)
 
     def shrink(self, reservation: Reservation, worst: Usage) -> None:
-        """A stream proceeded: from here on it uses at most `worst` in all, and others may have the rest."""
+        """A stream proceeded: from here on it uses at most `worst` in all, and others may have the rest. Raises
+        `BadInput` for a bound that is no count of units.
+        """
+        check_usage(worst)
         if reservation.price is not None and reservation.route is not None and reservation.hold is not None:
             needs = reservation.route.needs(reservation.price.worst(worst), worst)
             self._holder.shrink(reservation.hold, needs)
@@ -85,6 +90,7 @@ class Governor:
     async def _open(self, call: Call) -> Reservation:
         """A place in the queue of the service, where the gates are tried until they let the call through."""
         started_ns = self._clock.monotonic_ns()
+        check_usage(call.worst)
         try:
             room = self._rooms.get(call.service) or self._room(call.service)
             reservation = await room.enter(call, self._attempt)

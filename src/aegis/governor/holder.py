@@ -93,13 +93,17 @@ class Holder:
 
     # --- memory only ------------------------------------------------------------------------------------------
 
-    def take(self, call_id: str, route: Route, needs: tuple[int, ...]) -> Hold | None:
-        """Reserve every need from memory, or nothing: None when the ledger has to be asked."""
+    def take(self, call_id: str, route: Route, needs: tuple[int, ...], *, granted: bool = False) -> Hold | None:
+        """Reserve every need from memory, or nothing: None when the ledger has to be asked. `granted` says that it just
+        was: then its clock has said which window it is, and this process's, which may have leapt, is not asked.
+        """
         now_ns = self._clock.monotonic_ns()
         if self._lending or now_ns >= self._lease_until_ns:
             return None
         bundle = self._allowances.bundle(route)
-        if bundle is None or (bundle.ends_at is not None and self._clock.now() >= bundle.ends_at):
+        if bundle is None:
+            return None
+        if not granted and bundle.ends_at is not None and self._clock.now() >= bundle.ends_at:
             return None
         if not bundle.take(needs):
             return None
@@ -335,10 +339,10 @@ class Holder:
                     idle[row] = idle.get(row, 0) + had - has
         return idle
 
-    def _take_now(self, waiting: _Waiting) -> bool:
+    def _take_now(self, waiting: _Waiting, *, granted: bool = False) -> bool:
         """Whether memory can serve a waiting call after all (something was settled), or nobody waits any more."""
         if not waiting.gone:
-            waiting.hold = self.take(waiting.call_id, waiting.route, waiting.needs)
+            waiting.hold = self.take(waiting.call_id, waiting.route, waiting.needs, granted=granted)
         return waiting.gone or waiting.hold is not None
 
     def _lost(self, ended: _Ended) -> bool:
@@ -362,7 +366,7 @@ class Holder:
                     self._allowances.lend(line, grant)
         for waiting in wants:
             if waiting.shortage is None:
-                self._take_now(waiting)
+                self._take_now(waiting, granted=True)
         if answer.recall:
             self._allowances.recall(answer.recall, self._clock.monotonic_ns())
         self._alarmed.update((news.budget, news.part) for news in answer.crossings)
