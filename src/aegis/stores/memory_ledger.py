@@ -6,10 +6,9 @@ the database checks with constraints is asserted here at every commit.
 
 from __future__ import annotations
 
-import copy
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime, timedelta
 from typing import TypeVar
 
@@ -37,11 +36,15 @@ class MemoryShelf:
     turned: dict[tuple[tuple[str, str], ...], Switch] = field(default_factory=dict)
 
     def fork(self) -> MemoryShelf:
-        forked = copy.copy(self)
-        for name in ("holders", "rows", "lent", "journal", "crossings", "turned"):
-            setattr(forked, name, dict(getattr(self, name)))
-        forked.rolling = {row_id: dict(slots) for row_id, slots in self.rolling.items()}
-        return forked
+        return MemoryShelf(
+            holders=dict(self.holders),
+            rows=dict(self.rows),
+            lent=dict(self.lent),
+            journal=dict(self.journal),
+            rolling={row_id: dict(slots) for row_id, slots in self.rolling.items()},
+            crossings=dict(self.crossings),
+            turned=dict(self.turned),
+        )
 
     def check(self) -> None:
         """What has to hold at every commit."""
@@ -64,19 +67,20 @@ class MemoryShelf:
         return sorted(name for name, (_, expires_ms) in self.holders.items() if 0 < expires_ms < before_ms)
 
     def row(self, row_id: int) -> Row:
-        return replace(self.rows[row_id])
+        return _copied(self.rows[row_id])
 
     def newest(self, key: str) -> Row | None:
         same = [row for row in self.rows.values() if row.key == key]
-        return replace(max(same, key=lambda row: row.starts_ms)) if same else None
+        return _copied(max(same, key=lambda row: row.starts_ms)) if same else None
 
     def add(self, row: Row) -> Row:
-        added = replace(row, id=len(self.rows) + 1)
-        self.rows[added.id] = replace(added)
+        added = _copied(row)
+        added.id = len(self.rows) + 1
+        self.rows[added.id] = _copied(added)
         return added
 
     def put(self, row: Row) -> None:
-        self.rows[row.id] = replace(row)
+        self.rows[row.id] = _copied(row)
 
     def lease(self, holder: str, row_id: int) -> int:
         return self.lent.get((holder, row_id), 0)
@@ -210,6 +214,13 @@ class MemoryLedger:
         forked.check()
         self.shelf = forked
         return result
+
+
+_ROW_FIELDS = tuple(each.name for each in fields(Row))
+
+
+def _copied(row: Row) -> Row:
+    return Row(**{name: getattr(row, name) for name in _ROW_FIELDS})
 
 
 def _crossing_key(crossing: Crossing) -> tuple[str, str, str, str]:

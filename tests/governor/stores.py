@@ -1,0 +1,99 @@
+"""Databases under the histories: each is opened empty, and shows its records as they lie in its tables."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from types import SimpleNamespace
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+Fetch = Callable[[str], Sequence[Mapping[str, Any]]]
+
+
+def books_of(fetch: Fetch) -> SimpleNamespace:
+    """The tables of the ledger as `invariants.Books`."""
+    rolling: dict[int, dict[int, int]] = {}
+    for slot in fetch("SELECT row_id, slot_ms, units FROM ledger_slots"):
+        rolling.setdefault(slot["row_id"], {})[slot["slot_ms"]] = slot["units"]
+    return SimpleNamespace(
+        holders={r["holder"]: (r["epoch"], r["expires_ms"]) for r in fetch("SELECT * FROM ledger_holders")},
+        rows={r["id"]: _row(r) for r in fetch("SELECT * FROM ledger_rows")},
+        lent={(r["holder"], r["row_id"]): r["units"] for r in fetch("SELECT * FROM ledger_leases")},
+        journal={r["attempt"]: (r["holder"], _entry(r)) for r in fetch("SELECT * FROM ledger_journal")},
+        rolling=rolling,
+    )
+
+
+def _row(record: Mapping[str, Any]) -> SimpleNamespace:
+    return SimpleNamespace(**record, key=record["line"], limit=record["lim"])
+
+
+def _entry(record: Mapping[str, Any]) -> SimpleNamespace:
+    return SimpleNamespace(state=record["state"], cost=record["cost"], holds=json.loads(record["holds"]))
+
+
+def crossings_of(fetch: Fetch) -> list[Any]:
+    """Every crossing on record."""
+    crossing = import_module("aegis.core.ledger").Crossing
+    return [
+        crossing(window=r["window_key"], limit=r["lim"], **{k: r[k] for k in ("budget", "part", "level", "spent", "at_ms")})
+        for r in fetch("SELECT * FROM ledger_crossings")
+    ]
+
+
+class Direct:
+    """What a ledger asks of a `Database`, on the caller's thread: one transaction per work, nothing waits."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+
+    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        self.connection.execute("BEGIN IMMEDIATE")
+        try:
+            result = work(self.connection)
+        except BaseException:
+            self.connection.execute("ROLLBACK")
+            raise
+        self.connection.execute("COMMIT")
+        return result
+
+    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        return work(self.connection)
+
+
+class Sqlite:
+    """The ledger over SQLite, in memory: the same statements and the same constraints as in a file."""
+
+    empty = b""
+
+    def __init__(self, package: str = "aegis") -> None:
+        self._package = package
+
+    async def open(self, clock: Any) -> Any:
+        connection = sqlite3.connect(":memory:", isolation_level=None)
+        if not self.empty:
+            schema = import_module(f"{self._package}.stores.schema")
+            schema.migrate(connection, schema.shipped(), ":memory:")
+            type(self).empty = connection.serialize()
+        else:
+            connection.deserialize(self.empty)
+        connection.execute("PRAGMA foreign_keys = ON")
+        self._connection = connection
+        return import_module(f"{self._package}.stores.ledger").SqliteLedger(Direct(connection), clock)
+
+    def _fetch(self, query: str) -> Sequence[Mapping[str, Any]]:
+        found = self._connection.execute(query)
+        names = [column[0] for column in found.description]
+        return [dict(zip(names, record, strict=True)) for record in found]
+
+    async def books(self) -> Any:
+        return books_of(self._fetch)
+
+    async def crossings(self) -> Any:
+        return crossings_of(self._fetch)
+
+    async def close(self) -> None:
+        self._connection.close()
