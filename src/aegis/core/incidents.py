@@ -9,6 +9,7 @@ from enum import IntEnum, StrEnum
 from typing import Any, Literal
 
 from aegis.core.money import Nanos
+from aegis.core.standing import Escalation, Hold
 
 
 class Severity(IntEnum):
@@ -222,3 +223,7 @@ class Incident:
     """Who said it, and through which channel; empty: nobody has spoken yet, or Aegis saw it again by itself."""
     assignee: str = ""
     """Who has it in hand, as people wrote it."""
+    held: Hold | None = None
+    """What holds its messages back, if anything does."""
+    escalation: Escalation | None = None
+    """How far telling people one after the other has got."""

@@ -20,10 +20,14 @@ Change = Literal[
     "reopened",
     "budget",
     "test",
+    "noted",
     "digest",
     "unpaged",
+    "escalated",
 ]
-"""What a notification is about. `digest`: many incidents at once. `unpaged`: the pager did not take the first page."""
+"""What a notification is about. `noted`: somebody wrote a note, and nothing else changed. `digest`: many incidents at once. `unpaged`: the pager did not take the first page.
+`escalated`: nobody acted in time, and more people are told.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,15 @@ class Button:
     label: str
     verb: Literal["acknowledge", "resolve", "reopen"]
     url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What somebody wrote about an incident: who, in which channel (a service's name where it has one), and the text."""
+
+    by: str
+    via: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +82,10 @@ class Notification:
     techniques: tuple[str, ...] = ()
     link: str = ""
     buttons: tuple[Button, ...] = ()
+    recipient: str = ""
+    """Whom it is for alone, as channel and contact (`sms:anna`); empty: for everybody whom the service tells."""
+    bridge: str = ""
+    """The conference that whoever is told may join."""
     document: Mapping[str, Any] = field(default_factory=dict)
 
 

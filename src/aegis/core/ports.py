@@ -243,11 +243,16 @@ class Answers(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """What one step of the incident path changes; committed whole or not at all."""
+    """What one step of the incident path changes; committed whole or not at all. `held` counts messages that silences
+    (by id) kept back; what waits for single people about the incidents `withdrawn` is taken back, before `deliveries`
+    are placed.
+    """
 
     events_done: Sequence[str] = ()
     incidents: Sequence[Incident] = ()
     deliveries: Sequence[Delivery] = ()
+    held: Mapping[str, int] = field(default_factory=dict)
+    withdrawn: Sequence[str] = ()
 
 
 class Events(Protocol):

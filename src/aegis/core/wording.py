@@ -20,6 +20,7 @@ CHANGE_WORDS: Mapping[Change, str] = {
     "digest": "Told together",
     "unpaged": "Not paged",
     "escalated": "Escalated",
+    "escalated": "Escalated",
 }
 
 

@@ -13,6 +13,7 @@ from aegis.stores.database import Database
 from aegis.stores.placing import Placing
 from aegis.stores.queries import read_queries
 from aegis.stores.records import incident_from_text, incident_to_text
+from aegis.stores.silences import Holding
 from aegis.stores.times import to_us
 
 
@@ -23,9 +24,11 @@ class SqliteIncidents:
         self._database = database
         self._queries = read_queries("incidents")
         self._placing = Placing()
+        self._holding = Holding()
 
     async def commit(self, work: Work) -> None:
-        """Events done, incidents and deliveries, whole or not at all; durable when this returns.
+        """Events done, incidents and deliveries, whole or not at all; durable when this returns. What is withdrawn is
+        taken back first.
 
         Deliveries already known are left alone; one that waits unsent gives its place to a newer one of the same
         incident and service. Raises `StoreError` when an incident's version does not grow (somebody else changed it)
@@ -33,12 +36,14 @@ class SqliteIncidents:
         """
         rows = [_row(incident) for incident in work.incidents]
         placed = self._placing.prepared(work.deliveries)
+        now_us = max((row["updated_us"] for row in rows), default=0)
 
         def commit(connection: sqlite3.Connection) -> None:
             connection.executemany(self._queries["mark_done"], ({"id": event_id} for event_id in work.events_done))
             for row in rows:
                 if connection.execute(self._queries["keep"], row).rowcount != 1:
                     raise StoreError(f"Incident {row['id']} was changed elsewhere: read it again, then change it")
+            self._holding.keep(connection, held=work.held, withdrawn=work.withdrawn, now_us=now_us)
             self._placing.place(connection, placed)
 
         await self._database.write(commit)

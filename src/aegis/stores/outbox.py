@@ -24,7 +24,7 @@ ERROR_CHARS_MAX = 500
 """An error is a sentence; a service must not fill the store with its answers."""
 
 _COLUMNS = (
-    *("id", "incident_id", "service", "version"),
+    *("id", "incident_id", "service", "recipient", "version"),
     *("change", "priority", "attempts", "created_us", "due_us", "last_error"),
 )
 """What the queries `lapsed` and `place` give."""
@@ -122,7 +122,7 @@ class SqliteOutbox:
 
         def done(connection: sqlite3.Connection) -> None:
             connection.execute(self._queries["done"], row)
-            if receipt.remote_id:
+            if receipt.remote_id and not delivery.notification.recipient:
                 connection.execute(self._queries["remember_remote"], row)
 
         await self._database.write(done)

@@ -1,6 +1,6 @@
 -- name: lapsed
 -- Leases of a lane that ran out: whoever held them is gone.
-SELECT id, incident_id, service, version, change, priority, attempts, created_us, due_us, last_error
+SELECT id, incident_id, service, recipient, version, change, priority, attempts, created_us, due_us, last_error
 FROM deliveries
 WHERE service = :service AND state = 'leased' AND lease_us <= :now_us;
 
@@ -16,11 +16,12 @@ FROM deliveries AS d
 WHERE d.service = :service AND d.state = 'ready' AND d.priority = :priority AND d.due_us <= :now_us
     AND NOT EXISTS (
         SELECT 1 FROM deliveries AS o
-        WHERE o.incident_id = d.incident_id AND o.service = d.service AND o.state = 'leased'
+        WHERE o.incident_id = d.incident_id AND o.service = d.service AND o.recipient = d.recipient
+            AND o.state = 'leased'
     )
-    AND (:fresh = 0 OR NOT EXISTS (
+    AND (:fresh = 0 OR (d.recipient = '' AND NOT EXISTS (
         SELECT 1 FROM remotes AS r WHERE r.incident_id = d.incident_id AND r.service = d.service
-    ))
+    )))
 ORDER BY d.created_us, d.id
 LIMIT :limit;
 
@@ -51,7 +52,7 @@ SELECT d.id, d.incident_id, d.service, n.body, coalesce(r.remote_id, ''), d.stat
     d.created_us, d.due_us, d.last_error
 FROM deliveries AS d
 JOIN notifications AS n ON n.id = d.notification_id
-LEFT JOIN remotes AS r ON r.incident_id = d.incident_id AND r.service = d.service
+LEFT JOIN remotes AS r ON r.incident_id = d.incident_id AND r.service = d.service AND d.recipient = ''
 WHERE d.id = :id;
 
 -- name: next_due
@@ -88,7 +89,7 @@ WHERE id = :id AND state = 'leased' AND attempts = :attempts;
 
 -- name: place
 -- Where a delivery stands.
-SELECT id, incident_id, service, version, change, priority, attempts, created_us, due_us, last_error
+SELECT id, incident_id, service, recipient, version, change, priority, attempts, created_us, due_us, last_error
 FROM deliveries WHERE id = :id AND state = :state;
 
 -- name: counts
@@ -106,7 +107,7 @@ SELECT id FROM deliveries WHERE state = 'dead' ORDER BY ended_us DESC, id DESC L
 -- name: later
 -- Whether a newer message of the incident reached the service, or is on its way there.
 SELECT 1 FROM deliveries
-WHERE incident_id = :incident_id AND service = :service AND version > :version
+WHERE incident_id = :incident_id AND service = :service AND recipient = :recipient AND version > :version
     AND state IN ('ready', 'leased', 'done')
 LIMIT 1;
 

@@ -61,6 +61,7 @@ class Placing:
             "id": delivery.id,
             "incident_id": delivery.incident_id,
             "service": delivery.service,
+            "recipient": delivery.notification.recipient,
             "version": delivery.notification.version,
             "notification_id": one.text_id,
         }
@@ -76,7 +77,7 @@ class Placing:
 
     def give_way(self, connection: sqlite3.Connection, row: Mapping[str, Any], *, now_us: int) -> bool:
         """Let a newer waiting delivery carry on in the place of this one, which waits too. `row` names `id`,
-        `incident_id`, `service`, `version` and what `from_place` names. False when there is no newer one.
+        `incident_id`, `service`, `recipient`, `version` and what `from_place` names. False when there is no newer one.
         """
         newer = connection.execute(self._queries["newer"], row).fetchone()
         if newer is None:

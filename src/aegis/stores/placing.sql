@@ -5,10 +5,10 @@ VALUES (:id, :incident_id, :stored_us, :body)
 ON CONFLICT (id) DO NOTHING;
 
 -- name: overtaken
--- Deliveries of an incident to a service that wait unsent and are older than a version, oldest first.
+-- Deliveries of an incident to a service, and there to the same recipient, that wait unsent and are older than a version, oldest first.
 SELECT id, change, priority, attempts, created_us, due_us, last_error
 FROM deliveries
-WHERE incident_id = :incident_id AND service = :service AND version < :version AND state = 'ready'
+WHERE incident_id = :incident_id AND service = :service AND recipient = :recipient AND version < :version AND state = 'ready'
 ORDER BY version;
 
 -- name: supersede
@@ -18,17 +18,18 @@ UPDATE deliveries SET state = 'superseded', ended_us = :now_us WHERE id = :id AN
 -- name: add
 -- Put a delivery into its lane; one that was placed before is left alone.
 INSERT INTO deliveries
-    (id, incident_id, service, version, change, notification_id, priority, state, attempts, created_us, due_us, last_error)
+    (id, incident_id, service, recipient, version, change, notification_id, priority, state, attempts, created_us,
+     due_us, last_error)
 VALUES
-    (:id, :incident_id, :service, :version, :change, :notification_id, :priority, 'ready', :attempts, :created_us,
-     :due_us, :last_error)
+    (:id, :incident_id, :service, :recipient, :version, :change, :notification_id, :priority, 'ready', :attempts,
+     :created_us, :due_us, :last_error)
 ON CONFLICT (id) DO NOTHING;
 
 -- name: newer
--- The newest delivery of the same incident and service that waits behind this one.
+-- The newest delivery of the same incident, service and recipient that waits behind this one.
 SELECT id, change, priority, attempts, created_us, due_us, last_error
 FROM deliveries
-WHERE incident_id = :incident_id AND service = :service AND version > :version AND state = 'ready'
+WHERE incident_id = :incident_id AND service = :service AND recipient = :recipient AND version > :version AND state = 'ready'
 ORDER BY version DESC LIMIT 1;
 
 -- name: take_place

@@ -29,6 +29,7 @@ from aegis.core.incidents import (
     Verdict,
 )
 from aegis.core.notifications import Button, Fact, Notification
+from aegis.stores.standing import escalation_from_json, escalation_to_json, hold_from_json, hold_to_json
 
 VERSION = 1
 """Of every document. It grows when a field changes its meaning; a new field with a default needs no new version."""
@@ -135,6 +136,8 @@ def incident_to_text(incident: Incident) -> str:
             "status_by": incident.status_by,
             "status_via": incident.status_via,
             "assignee": incident.assignee,
+            "held": hold_to_json(incident.held),
+            "escalation": escalation_to_json(incident.escalation),
         }
     )
 
@@ -170,6 +173,8 @@ def incident_from_text(text: str) -> Incident:
         status_by=document.get("status_by", ""),
         status_via=document.get("status_via", ""),
         assignee=document.get("assignee", ""),
+        held=hold_from_json(document.get("held")),
+        escalation=escalation_from_json(document.get("escalation")),
     )
 
 
@@ -303,6 +308,8 @@ def notification_to_text(notification: Notification) -> str:
             "techniques": list(notification.techniques),
             "link": notification.link,
             "buttons": [[button.label, button.verb, button.url] for button in notification.buttons],
+            "recipient": notification.recipient,
+            "bridge": notification.bridge,
             "document": notification.document,
         }
     )
@@ -326,5 +333,7 @@ def notification_from_text(text: str) -> Notification:
         techniques=tuple(document.get("techniques", ())),
         link=document.get("link", ""),
         buttons=tuple(Button(label=one[0], verb=one[1], url=one[2]) for one in document.get("buttons", ())),
+        recipient=document.get("recipient", ""),
+        bridge=document.get("bridge", ""),
         document=document.get("document", {}),
     )

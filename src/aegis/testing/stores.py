@@ -43,6 +43,7 @@ class MemoryIncidents:
     def __init__(self, events: MemoryEvents, outbox: MemoryOutbox) -> None:
         self._events, self._outbox = events, outbox
         self.known: dict[str, Incident] = {}
+        self.held: dict[str, int] = {}
 
     async def commit(self, work: Work) -> None:
         kept = dict(self.known)
@@ -52,6 +53,10 @@ class MemoryIncidents:
             kept[incident.id] = incident
         self.known = kept
         self._events.done.update(work.events_done)
+        for silence_id, more in work.held.items():
+            self.held[silence_id] = self.held.get(silence_id, 0) + more
+        for incident_id in work.withdrawn:
+            self._outbox.withdraw(incident_id)
         for delivery in work.deliveries:
             self._outbox.put(delivery)
 
@@ -85,13 +90,15 @@ class MemoryOutbox:
                 place = carry_on(place, place_of(older))
         self.known[delivery.id] = in_place(delivery, place)
 
+    def withdraw(self, incident_id: str) -> None:
+        """Take back what waits for single people about an incident."""
+        for one in list(self.known.values()):
+            if one.incident_id == incident_id and one.notification.recipient and one.state is READY:
+                self.known[one.id] = replace(one, state=SUPERSEDED)
+
     def _others(self, delivery: Delivery) -> list[Delivery]:
         """The other messages of the same incident to the same service, oldest first."""
-        same = [
-            one
-            for one in self.known.values()
-            if (one.incident_id, one.service) == (delivery.incident_id, delivery.service) and one.id != delivery.id
-        ]
+        same = [one for one in self.known.values() if _about(one) == _about(delivery) and one.id != delivery.id]
         return sorted(same, key=lambda one: one.notification.version)
 
     async def claim(
@@ -102,9 +109,9 @@ class MemoryOutbox:
             if one.state is LEASED and self._leases[one.id] <= now:
                 self._wait(replace(one, state=READY))
         lane = [one for one in self.known.values() if one.service == service]
-        busy = {one.incident_id for one in lane if one.state is LEASED}
-        due = [one for one in lane if one.state is READY and one.due_at <= now and one.incident_id not in busy]
-        due = [one for one in due if not (fresh and self._remote(one))]
+        busy = {_about(one) for one in lane if one.state is LEASED}
+        due = [one for one in lane if one.state is READY and one.due_at <= now and _about(one) not in busy]
+        due = [one for one in due if not (fresh and (one.notification.recipient or self._remote(one)))]
         due.sort(key=lambda one: (-rank(one.priority, now - one.created_at), one.created_at, one.id))
         claimed = [
             replace(one, state=LEASED, attempts=one.attempts + 1, remote_id=self._remote(one)) for one in due[:limit]
@@ -128,6 +135,8 @@ class MemoryOutbox:
             self.known[delivery.id] = delivery
 
     def _remote(self, delivery: Delivery) -> str:
+        if delivery.notification.recipient:
+            return ""
         return self._remotes.get((delivery.incident_id, delivery.service), (0, ""))[1]
 
     async def due(self, service: str, *, now: datetime, most: int) -> int:
@@ -159,7 +168,7 @@ class MemoryOutbox:
         if delivery.id in self.known:
             self._end(replace(self.known[delivery.id], state=DONE, last_error=""), now)
         key, version = (delivery.incident_id, delivery.service), delivery.notification.version
-        if receipt.remote_id and version >= self._remotes.get(key, (0, ""))[0]:
+        if receipt.remote_id and not delivery.notification.recipient and version >= self._remotes.get(key, (0, ""))[0]:
             self._remotes[key] = (version, receipt.remote_id)
 
     def _end(self, delivery: Delivery, now: datetime) -> None:
@@ -217,6 +226,11 @@ class MemoryOutbox:
 
     async def undelivered(self) -> int:
         return sum(one.state in (READY, LEASED) for one in self.known.values())
+
+
+def _about(delivery: Delivery) -> tuple[str, str, str]:
+    """What a newer delivery has in common with one that it overtakes."""
+    return delivery.incident_id, delivery.service, delivery.notification.recipient
 
 
 class MemoryStore:
