@@ -13,6 +13,8 @@ AGE_STEP = timedelta(minutes=5)
 
 FIRST = frozenset[Change]({"opened", "raised", "reopened"})
 """Changes that page somebody. Nobody has heard of the incident (or how bad it is) until one of them arrives."""
+ALONE = frozenset[Change]({"noted"})
+"""Changes that are a message of their own: nothing newer says what they say, and they say nothing of what is older."""
 _LATER = frozenset[Change]({"analysed", "updated"})
 """Changes that only add to what was said."""
 

@@ -21,6 +21,7 @@ Change = Literal[
     "budget",
     "test",
     "noted",
+    "noted",
     "digest",
     "unpaged",
     "escalated",
@@ -47,6 +48,15 @@ class Button:
     label: str
     verb: Literal["acknowledge", "resolve", "reopen"]
     url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What somebody wrote about an incident: who, in which channel (a service's name where it has one), and the text."""
+
+    by: str
+    via: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +97,8 @@ class Notification:
     bridge: str = ""
     """The conference that whoever is told may join."""
     document: Mapping[str, Any] = field(default_factory=dict)
+    note: Note | None = None
+    """What a `noted` notification carries; None on every other change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ CHANGE_WORDS: Mapping[Change, str] = {
     "acknowledged": "Acknowledged",
     "resolved": "Resolved",
     "reopened": "Reopened",
+    "noted": "Noted",
     "budget": "Budget",
     "test": "Test",
     "digest": "Told together",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-from aegis.core.deliveries import Place, carry_on, place_of
+from aegis.core.deliveries import ALONE, Place, carry_on, place_of
 from aegis.core.incidents import Severity
 from aegis.core.notifications import Delivery, Notification
 from aegis.stores.queries import read_queries
@@ -67,6 +67,8 @@ class Placing:
         }
         if not connection.execute(self._queries["add"], row | from_place(place)).rowcount:
             return False
+        if place.change in ALONE:
+            return True
         overtaken = connection.execute(self._queries["overtaken"], row).fetchall()
         for found in overtaken:
             connection.execute(self._queries["supersede"], {"id": found[0], "now_us": to_us(delivery.created_at)})
@@ -79,6 +81,8 @@ class Placing:
         """Let a newer waiting delivery carry on in the place of this one, which waits too. `row` names `id`,
         `incident_id`, `service`, `recipient`, `version` and what `from_place` names. False when there is no newer one.
         """
+        if row["change"] in ALONE:
+            return False
         newer = connection.execute(self._queries["newer"], row).fetchone()
         if newer is None:
             return False

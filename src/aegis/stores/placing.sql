@@ -9,6 +9,7 @@ ON CONFLICT (id) DO NOTHING;
 SELECT id, change, priority, attempts, created_us, due_us, last_error
 FROM deliveries
 WHERE incident_id = :incident_id AND service = :service AND recipient = :recipient AND version < :version AND state = 'ready'
+    AND change <> 'noted'
 ORDER BY version;
 
 -- name: supersede
@@ -30,6 +31,7 @@ ON CONFLICT (id) DO NOTHING;
 SELECT id, change, priority, attempts, created_us, due_us, last_error
 FROM deliveries
 WHERE incident_id = :incident_id AND service = :service AND recipient = :recipient AND version > :version AND state = 'ready'
+    AND change <> 'noted'
 ORDER BY version DESC LIMIT 1;
 
 -- name: take_place

@@ -28,7 +28,7 @@ from aegis.core.incidents import (
     TimelineEntry,
     Verdict,
 )
-from aegis.core.notifications import Button, Fact, Notification
+from aegis.core.notifications import Button, Fact, Note, Notification
 from aegis.stores.standing import escalation_from_json, escalation_to_json, hold_from_json, hold_to_json
 
 VERSION = 1
@@ -308,6 +308,7 @@ def notification_to_text(notification: Notification) -> str:
             "techniques": list(notification.techniques),
             "link": notification.link,
             "buttons": [[button.label, button.verb, button.url] for button in notification.buttons],
+            "note": [notification.note.by, notification.note.via, notification.note.text] if notification.note else None,
             "recipient": notification.recipient,
             "bridge": notification.bridge,
             "document": notification.document,
@@ -333,6 +334,7 @@ def notification_from_text(text: str) -> Notification:
         techniques=tuple(document.get("techniques", ())),
         link=document.get("link", ""),
         buttons=tuple(Button(label=one[0], verb=one[1], url=one[2]) for one in document.get("buttons", ())),
+        note=Note(*document["note"]) if document.get("note") else None,
         recipient=document.get("recipient", ""),
         bridge=document.get("bridge", ""),
         document=document.get("document", {}),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from aegis.core.deliveries import carry_on, in_place, is_page, place_of, rank, stand_in_mark
+from aegis.core.deliveries import ALONE, carry_on, in_place, is_page, place_of, rank, stand_in_mark
 from aegis.core.errors import StoreError
 from aegis.core.incidents import Event, Incident, Status
 from aegis.core.notifications import Delivery, DeliveryState, Receipt
@@ -84,7 +84,9 @@ class MemoryOutbox:
         if delivery.id in self.known:
             return
         place = place_of(delivery)
-        for older in self._others(delivery):
+        for older in self._others(delivery) if place.change not in ALONE else ():
+            if older.notification.change in ALONE:
+                continue
             if older.state is READY and older.notification.version < delivery.notification.version:
                 self.known[older.id] = replace(older, state=SUPERSEDED)
                 place = carry_on(place, place_of(older))
@@ -126,7 +128,9 @@ class MemoryOutbox:
         newer = [
             one
             for one in self._others(delivery)
-            if one.state is READY and one.notification.version > delivery.notification.version
+            if one.state is READY
+            and one.notification.version > delivery.notification.version
+            and not ALONE & {one.notification.change, delivery.notification.change}
         ]
         if newer:
             self.known[delivery.id] = replace(delivery, state=SUPERSEDED)
