@@ -21,12 +21,12 @@ Change = Literal[
     "budget",
     "test",
     "noted",
-    "noted",
     "digest",
     "unpaged",
     "escalated",
 ]
-"""What a notification is about. `noted`: somebody wrote a note, and nothing else changed. `digest`: many incidents at once. `unpaged`: the pager did not take the first page.
+"""What a notification is about. `noted`: somebody wrote a note, nothing else changed.
+`digest`: many incidents at once. `unpaged`: the pager did not take the first page.
 `escalated`: nobody acted in time, and more people are told.
 """
 
@@ -48,15 +48,6 @@ class Button:
     label: str
     verb: Literal["acknowledge", "resolve", "reopen"]
     url: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """What somebody wrote about an incident: who, in which channel (a service's name where it has one), and the text."""
-
-    by: str
-    via: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
