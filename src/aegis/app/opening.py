@@ -12,9 +12,20 @@ from pathlib import Path
 
 from aegis.app.actions import BudgetActions, spend_routes
 from aegis.app.hub import Hub
+from aegis.app.inbound import act_links, open_inbound, senders
 from aegis.app.overrides import Overrides
 from aegis.app.running import LONG_AGO, App
-from aegis.app.services import Parts, Resolve, build_parts, policies, private_hosts, quotas, used_names
+from aegis.app.services import (
+    Parts,
+    Resolve,
+    build_parts,
+    governed,
+    outlets,
+    policies,
+    private_hosts,
+    quotas,
+    used_names,
+)
 from aegis.app.system import SystemClock, random_ids
 from aegis.config.settings import Config
 from aegis.core.budgets import Budget
@@ -25,6 +36,7 @@ from aegis.core.prices import PriceBook
 from aegis.core.telemetry import Observer
 from aegis.governor.governor import Governor
 from aegis.governor.pricing import load_prices
+from aegis.incidents.act_links import ActLinks, buttons
 from aegis.incidents.analysis import Analysing, Policy
 from aegis.incidents.delivery import Lanes, WakingIncidents
 from aegis.incidents.detection import Detector
@@ -32,13 +44,14 @@ from aegis.incidents.enrichment import Enrichment
 from aegis.incidents.fallback import Fallbacks, instead_of
 from aegis.incidents.grouping import Grouping
 from aegis.incidents.lane import LaneRule
-from aegis.incidents.metric_batches import MetricBatches
+from aegis.incidents.metric_batches import PUSH_MS, MetricBatches
 from aegis.incidents.pipeline import Pipeline
 from aegis.incidents.pseudonyms import Pseudonyms
 from aegis.incidents.record import Plans, Record
 from aegis.incidents.routing import deliveries
 from aegis.incidents.rules.pack import load_pack
 from aegis.stores.answers import SqliteAnswers
+from aegis.stores.arrivals import SqliteArrivals
 from aegis.stores.database import Database
 from aegis.stores.events import SqliteEvents
 from aegis.stores.incidents import SqliteIncidents
@@ -99,13 +112,15 @@ async def open_app(
     async with AsyncExitStack() as opened:
         outbound = OutboundHttp(clock=machine.clock, observer=hub, allow_private=private_hosts(config, resolve))
         opened.push_async_callback(outbound.close)
+        http, found = machine.watch_http(outbound), senders(config, resolve)
         parts = build_parts(
             config,
             home=home,
-            http=machine.watch_http(outbound),
+            http=http,
             clock=machine.clock,
             new_id=machine.ids(),
             resolve=resolve,
+            ways=outlets(machine.clock, hub),
         )
         detector = _detector(config)
         prices = load_prices(home, config.prices)
@@ -113,7 +128,11 @@ async def open_app(
         database = await Database.open(config.store.path(home))
         opened.push_async_callback(database.close)
         governor = await opened.enter_async_context(_governor(config, prices, database, machine, hub))
-        app = await _wired(config, home, machine, hub, database, parts, governor, detector, link_base)
+        parts, messengers = governed(parts, governor, machine.ids())
+        links = await act_links(config, SqliteLookups(database), machine.token)
+        app = await _wired(config, home, machine, hub, database, parts, governor, detector, link_base, links)
+        app.inbound = open_inbound(app, SqliteArrivals(database), http, found, links)
+        app.messengers = messengers
         hub.add(app.notice)
         hub.add(app.actions.notice)
         for batch in app.batches:
@@ -152,6 +171,7 @@ async def _wired(
     governor: Governor,
     detector: Detector,
     link_base: str,
+    links: ActLinks | None,
 ) -> App:
     clock, new_id = machine.clock, machine.ids()
     incidents, outbox = SqliteIncidents(database), SqliteOutbox(database)
@@ -160,7 +180,7 @@ async def _wired(
     channels = [notifier.name for notifier in parts.notifiers]
     lanes = _lanes(machine, outbox, parts, hub)
     grouping = Grouping(new_id=new_id, hubs=config.detection.stop_list)
-    plan, store = _plans(config, channels, link_base), WakingIncidents(incidents, lanes)
+    plan, store = _plans(config, channels, link_base, links), WakingIncidents(incidents, lanes)
     record = Record(grouping=grouping, store=store, plan=plan, clock=clock, observe=hub)
     analysing = await _analysing(config, machine, parts, governor, lookups)
     pipeline = _pipeline(detector, record, parts, governor, analysing, machine)
@@ -179,7 +199,9 @@ async def _wired(
         governor=governor,
         pipeline=pipeline,
         lanes=lanes,
-        batches=tuple(MetricBatches(sink, observe=hub) for sink in parts.sinks),
+        batches=tuple(
+            MetricBatches(sink, observe=hub, push_ms=getattr(sink, "push_ms", PUSH_MS)) for sink in parts.sinks
+        ),
         retention=Retention(database, _keep(config)),
         services_used=used_names(parts),
         actions=_actions(config, governor, pipeline, outbox, lookups, clock, channels),
@@ -248,12 +270,15 @@ def _actions(
     )
 
 
-def _plans(config: Config, services: Sequence[str], link_base: str) -> Plans:
+def _plans(config: Config, services: Sequence[str], link_base: str, links: ActLinks | None) -> Plans:
     """Who is told about a change, with this installation's services and routes."""
     routes = (*config.routes, *spend_routes(config.actions, services))
+    offered = links.links if links else buttons
 
     def plan(incident: Incident, change: Change, *, now: datetime) -> tuple[Delivery, ...]:
-        return deliveries(incident, change, services=services, now=now, routes=routes, link_base=link_base)
+        return deliveries(
+            incident, change, services=services, now=now, routes=routes, link_base=link_base, links=offered
+        )
 
     return plan
 

@@ -15,13 +15,14 @@ import anyio
 
 from aegis.app.actions import LEVEL_SEVERITY, BudgetActions
 from aegis.app.hub import Hub
+from aegis.app.inbound import Inbound
 from aegis.config.settings import Config
 from aegis.core.errors import StoreError
 from aegis.core.incidents import Event
 from aegis.core.incidents import Observable as Entity
 from aegis.core.keyshapes import mask_keys
 from aegis.core.money import Nanos, show_usd
-from aegis.core.ports import Clock, Events, Incidents, NewId, Outbox, Work
+from aegis.core.ports import Clock, Events, Incidents, Messenger, NewId, Outbox, Work
 from aegis.core.telemetry import EventsTaken, Happened, LevelCrossed, LoopFailed
 from aegis.incidents.delivery import Lanes
 from aegis.incidents.desk import Desk
@@ -102,11 +103,15 @@ class App:
     store_under_way: Callable[[], int] = lambda: 0
     problems: tuple[str, ...] = ()
     forget: Callable[[datetime], object] = lambda _now: None
+    messengers: Mapping[str, Messenger] = field(default_factory=dict)
+    """The ways to one person, by channel: `email`, `sms`, `phone`."""
     arrived: anyio.Event = field(default_factory=anyio.Event)
     crossings: list[LevelCrossed] = field(default_factory=list)
     newest: datetime = LONG_AGO
     """The time of the newest event that was worked."""
     turn: anyio.Lock = field(default_factory=anyio.Lock)
+    inbound: Inbound | None = None
+    """The way in for webhooks and links; there once the parts are wired."""
 
     @property
     def desk(self) -> Desk:
@@ -166,10 +171,13 @@ class App:
     async def work_events(self) -> None:
         """Work every stored event that waits, then open incidents for budgets that crossed a level."""
         async with self.turn:
+            over = await self.inbound.inbox.over() if self.inbound else ()
             while pending := await self.events.pending(PENDING_MAX):
                 await self._handle(pending)
                 self.newest = max(self.newest, *(event.at for event in pending))
             await self._open_crossings()
+            if self.inbound and over:
+                await self.inbound.inbox.settle(over)
 
     async def _handle(self, events: Sequence[Event]) -> None:
         """Work these events. One that cannot be worked is set aside and never stops those beside it."""

@@ -18,6 +18,7 @@ from aegis.app import App
 from aegis.core.incidents import Status
 from aegis.web.access import COOKIE, Access, Guard
 from aegis.web.feed import Feed
+from aegis.web.inbound.routes import route as inbound
 from aegis.web.metrics import Metrics
 from aegis.web.problems import problem
 
@@ -75,7 +76,7 @@ def create(app: App, *, access: Access, hosts: frozenset[str] = frozenset(), ban
         return made(app, feed, banner=banner)
 
     later = Later(desk)
-    routes = [*_health(app), _metrics(app, metrics), _sign_in(access), _static(), Mount("/", later)]
+    routes = [*_health(app), _metrics(app, metrics), _sign_in(access), _static(), inbound(app), Mount("/", later)]
     return Face(Guard(Starlette(routes=routes), access=access, hosts=hosts), later)
 
 
