@@ -275,3 +275,15 @@ async def test_a_page_with_a_stand_in_is_not_unheard_there_any_more(stores: Stor
     assert ids(await stores.claim(at=60)) == ["page:pagerduty:1>slack"]
     assert await stores.outbox.unheard("pagerduty", to="slack", before=after(60), limit=9) == []
     assert len(await stores.outbox.unheard("pagerduty", to="teams", before=after(60), limit=9)) == 1
+
+
+async def test_a_note_neither_replaces_a_message_nor_is_replaced(stores: Stores) -> None:
+    for version, change in enumerate(("opened", "noted", "noted", "updated"), start=1):
+        await stores.place(delivery("a", version, at=version, change=change))
+
+    sent = []
+    while claimed := await stores.claim(at=9):
+        sent += [(one.notification.change, one.notification.version) for one in claimed]
+        await stores.outbox.done(claimed[0], Receipt(), now=after(9))
+
+    assert sent == [("opened", 4), ("noted", 2), ("noted", 3)]
