@@ -6,6 +6,12 @@ program follows, loads, runs or mentions what it reads.
 
 import itertools
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from tests.connectors.stories import hostile
+
+from aegis.core.incidents import Severity
+from aegis.core.notifications import Change, Notification
 
 HOST = "evil.example"
 
@@ -136,6 +142,11 @@ def texts() -> tuple[str, ...]:
     return tuple(
         dict.fromkeys((*_made(), "A" * 70_000, "é😀&<" * 20_000, f"https://{HOST}/ @everyone <!channel> " * 2_000))
     )
+
+
+def told(text: str, severity: Severity = Severity.CRITICAL, change: Change = "opened") -> Notification:
+    """A notification with the text in every place where text from a log can stand; the link is always our own."""
+    return replace(hostile(text, severity, change), link="")
 
 
 def _made() -> Iterator[str]:
