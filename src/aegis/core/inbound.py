@@ -128,6 +128,7 @@ def alert_record(alert: Alert) -> dict[str, Any]:
         "id": f"{alert.digest}:{status}:{one_line(alert.round)[:HOST_CHARS]}",
         "time": rfc3339(alert.at),
         "logsource": {"product": alert.product, "service": "alerts"},
+        "product": alert.product,
         "alert": alert.named,
         "status": status,
         "severity": alert.severity.name.lower(),

@@ -31,11 +31,14 @@ EVIDENCE_CHARS = 512
 DESCRIPTION_CHARS = 2_000
 """Our own rules say it in 300; a user's folder may hold anything."""
 
+ALERTS = "alerts"
+"""The log service of what other systems raise, whatever product they are."""
 _CONTEXT: Mapping[str, Sequence[str]] = {
     "linux": ("host", "program", "user", "source_ip", "auth_method", "message"),
     "windows": ("Computer", "Channel", "EventID", "User", "SubjectUserName", "TargetUserName", "IpAddress", "Image", "CommandLine"),
     "aws": ("eventSource", "eventName", "awsRegion", "userIdentity.arn", "sourceIPAddress", "userAgent", "recipientAccountId"),
     "aegis": ("key_id", "team", "model", "source_ip", "country", "requests", "output_tokens", "cost_usd", "user_agent"),
+    "alerts": ("product", "name", "summary", "description", "host", "link", "labels.environment", "labels.cluster", "labels.namespace", "labels.team"),
     "webserver": ("c-ip", "cs-host", "cs-method", "cs-uri-stem", "cs-uri-query", "sc-status", "cs-user-agent"),
 }  # fmt: skip
 """What a reader of a detection asks first, whatever the rule looked at."""
@@ -143,7 +146,9 @@ def _entity(choices: Entity, event: Event) -> Observable:
 def _evidence(matched: Mapping[str, str], event: Event) -> dict[str, str]:
     """The fields the rule looked at, then those that a reader asks for first; clipped, printable and few."""
     found = {name: clipped(text) for name, text in matched.items()}
-    for name in _CONTEXT.get(event.logsource.product or event.logsource.category, ()):
+    source = event.logsource
+    kind = ALERTS if source.service == ALERTS else source.product or source.category
+    for name in _CONTEXT.get(kind, ()):
         if name not in found and isinstance(value := lookup(event.fields, name), str | int) and value != "":
             found[name] = clipped(str(value))
     return dict(islice(found.items(), EVIDENCE_MAX))

@@ -79,7 +79,7 @@ def analyse_offline(incident: Incident, *, why: str, at: datetime, flags: tuple[
 
 def _summary(incident: Incident) -> str:
     others = [title for title in _titles(incident.detections) if not incident.title.startswith(title)]
-    sentences = [f"{incident.title}: {seen(incident)}."]
+    sentences = [f"{incident.title}: {seen(incident)}.", *_alerts_say(incident)]
     if involved := _involved(incident):
         sentences.append(f"Involved: {involved}.")
     if others:
@@ -89,6 +89,13 @@ def _summary(incident: Incident) -> str:
     if bad := _worst_findings(incident.findings):
         sentences.append(bad)
     return " ".join(sentences)
+
+
+def _alerts_say(incident: Incident) -> list[str]:
+    """What the systems that raised alerts say about them, in their own words."""
+    said = [one.evidence for one in incident.detections if one.entity.kind == "alert" and one.evidence.get("summary")]
+    words = dict.fromkeys(f"{one_line(one.get('product', ''))} says: {one_line(one['summary'])}" for one in said)
+    return [word if word.endswith((".", "!", "?")) else f"{word}." for word in list(words)[:NAMED_MAX]]
 
 
 def seen(incident: Incident) -> str:
