@@ -12,11 +12,16 @@ from typing import NamedTuple
 from tests.governor.histories import Modules
 
 SOURCE = Path(__file__).resolve().parents[2] / "src" / "aegis"
-COPIED = (*SOURCE.glob("core/*.py"), *SOURCE.glob("governor/*.py"), SOURCE / "stores/memory_ledger.py")
+COPIED = [
+    source
+    for kind in ("core/*.py", "governor/*.py", "stores/*.py", "stores/*.sql", "stores/migrations/*.sql")
+    for source in SOURCE.glob(kind)
+]
 
 ESCROW, BUDGETS = "core/escrow.py", "core/budgets.py"
 HELD, HOLDER = "governor/allowances.py", "governor/holder.py"
 SHELF = "stores/memory_ledger.py"
+SQL, IN_SQLITE, SQLITE_SHELF = "stores/ledger.sql", "stores/ledger.py", "stores/shelf.py"
 
 
 class Fault(NamedTuple):
@@ -77,13 +82,25 @@ FAULTS = {
     "a caller that gave up keeps what it got": Fault(HOLDER, "hold.bundle.give_back(hold.needs)", "pass", "I3"),
 }  # fmt: skip
 
+SQL_FAULTS = {
+    "an attempt ends twice in the tables": Fault(SQL, "WHERE ledger_journal.state = 'sent'", "", "I5"),
+    "what was sent together is forgotten when the first of it ends": Fault(IN_SQLITE, "if not batch.left:", "if True:", "I5"),
+    "only one of what was sent together is on record": Fault(SQLITE_SHELF, '"entries": _entries_text(sent)', '"entries": _entries_text(sent[:1])', "I5"),
+    "a lost holder pays only for what it sent last": Fault(SQL, "WHERE holder = :holder ORDER BY epoch, batch", "WHERE holder = :holder ORDER BY batch DESC LIMIT 1", "I4 I5 I9"),
+    "a crash counts what a stream gave back": Fault(SQLITE_SHELF, "holds=shrunk.get(e.attempt, e.holds)", "holds=e.holds", "I1 I2 I9"),
+    "a report that repeats an end counts it again": Fault(SQLITE_SHELF, "        if changed != len(ended):", "        if False:", "I12"),
+    "what ended is counted as lost": Fault(SQLITE_SHELF, "if self.entry(entry.attempt) is None", "if True", "I1 I2 I9"),
+    "a correction counts twice": Fault(SQLITE_SHELF, "calls=-1, cost=-before.cost", "calls=0, cost=0", "I12"),
+    "a lease is written to the wrong holder": Fault(SQL, "DO UPDATE SET units = excluded.units\n\n-- name: end_lease", "DO NOTHING\n\n-- name: end_lease", "I1 I2"),
+}  # fmt: skip
+
 
 @contextmanager
 def planted(name: str, folder: Path) -> Iterator[Modules]:
     """A copy of the package with this fault in it ("" for none). Its own assertions are silenced: the invariants
     alone have to notice.
     """
-    fault = FAULTS.get(name)
+    fault = (FAULTS | SQL_FAULTS).get(name)
     package = re.sub(r"\W", "_", f"copy with {name or 'nothing'}")
     for source in COPIED:
         text = source.read_text(encoding="utf-8")
@@ -92,8 +109,9 @@ def planted(name: str, folder: Path) -> Iterator[Modules]:
             text = text.replace(fault.sound, fault.faulty)
         copy = folder / package / source.relative_to(SOURCE)
         copy.parent.mkdir(parents=True, exist_ok=True)
-        text = re.sub(r"^( +)assert ", r"\1assert True or ", text, flags=re.MULTILINE)
-        copy.write_text(text.replace("from aegis.", f"from {package}.").replace("from aegis import", f"from {package} import"))
+        if source.suffix == ".py":
+            text = re.sub(r"^( +)assert ", r"\1assert True or ", text, flags=re.MULTILINE)
+        copy.write_text(text.replace("from aegis.", f"from {package}.").replace('"aegis.stores', f'"{package}.stores'))
     sys.path.insert(0, str(folder))
     try:
         yield Modules(package)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from importlib import import_module
 from random import Random
 from typing import Any, NamedTuple, TypeVar
@@ -38,6 +38,7 @@ class Modules:
     """The code under test, from the package as it stands or from a changed copy of it."""
 
     def __init__(self, package: str = "aegis") -> None:
+        self.package = package
         self.budgets = import_module(f"{package}.core.budgets")
         self.windows = import_module(f"{package}.core.windows")
         self.errors = import_module(f"{package}.core.errors")
@@ -212,6 +213,9 @@ class Watched:
     async def told(self, crossings: Any) -> None:
         await self._ledger.told(crossings)
 
+    async def totals(self) -> Any:
+        return await self._ledger.totals(date.min)
+
 
 @dataclass(eq=False)
 class Process:
@@ -272,7 +276,12 @@ class World:
 
         money = [line("day", "day", limit), line("month", "month", limit * 2), line("rolling", "rolling", limit)]
         quota = [line("quota", "day", limit * 2 + 100, "requests")]
-        return [m.budgets.Route(money[:1]), m.budgets.Route(money), m.budgets.Route([*money, *quota]), m.budgets.Route(quota)]
+        return [
+            m.budgets.Route(money[:1]),
+            m.budgets.Route(money),
+            m.budgets.Route([*money, *quota]),
+            m.budgets.Route(quota),
+        ]
 
     # --- the machinery
 
@@ -509,6 +518,9 @@ class World:
         invariants.crashes_are_covered(books)
         invariants.settled_is_journalled(books, self.calls)
         invariants.ends_once(books, self.states, DOUBLED)
+        for call in self.open:
+            on_record = not call.hold.journalled or call.hold.attempt in books.journal
+            holds(on_record, "I5 a call under way is not on record", call.hold.attempt)
         self.holders_have_what_they_were_lent(books)
 
     def charged(self, books: Any) -> dict[int, int]:
@@ -524,8 +536,8 @@ class World:
         forgiven: Counter[int] = Counter()
         for attempt, call in self.calls.items():
             if call.above:
-                entry = books.journal[attempt][1]
-                if (entry.state, entry.cost) != ("settled", call.cost):
+                entry = books.journal[attempt][1] if attempt in books.journal else None
+                if entry is None or (entry.state, entry.cost) != ("settled", call.cost):
                     forgiven.update(call.above)
         return forgiven
 
@@ -572,8 +584,10 @@ class World:
         self.check()
         untold = [crossing for crossing in self.run(self.store.crossings()) if crossing not in self.told]
         holds(not untold, "I10 a level was crossed and never told", untold)
-        for row in self.run(self.store.books()).rows.values():
+        books = self.run(self.store.books())
+        for row in books.rows.values():
             holds(row.leased == 0, "I7 a hold outlived its holder", row)
+        invariants.totals_are_the_journal(books, self.run(self.ledger.totals()))
 
     def the_living_are_on_record(self, books: Any) -> None:
         """However often the store failed: a call whose process lives is on record at what it cost."""
@@ -583,7 +597,9 @@ class World:
                 found = books.journal.get(attempt)
                 holds(found is not None, "I5 a call was sent that is not on record", attempt)
                 seen = (found[1].state, found[1].cost)
-                holds(seen == ("settled", call.cost), "I5 the journal does not know the truth", attempt, *seen, call.cost)
+                holds(
+                    seen == ("settled", call.cost), "I5 the journal does not know the truth", attempt, *seen, call.cost
+                )
 
     def close(self) -> None:
         tasks = asyncio.all_tasks(self.loop)
@@ -626,12 +642,12 @@ class Histories(RuleBasedStateMachine):
                 self.world.close()
 
 
-def seeded(modules: Modules, seed: int) -> Iterator[Broken | None]:
+def seeded(modules: Modules, store: Callable[[], Any], seed: int) -> Iterator[Broken | None]:
     """Histories without end, all of them determined by the seed; each yields what it broke."""
     chance = Random(seed)
     while True:
         script = [deed(chance.randrange(DEEDS)) for _ in range(STEPS)]
-        yield played(modules, Memory(modules), chance.choice(SCALES), script)
+        yield played(modules, store(), chance.choice(SCALES), script)
 
 
 def played(modules: Modules, store: Any, scale: Scale, script: Sequence[Deed]) -> Broken | None:

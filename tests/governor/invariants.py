@@ -120,6 +120,18 @@ def ends_once(books: Books, states: dict[str, str], doubled: int) -> None:
         states[attempt] = entry.state
 
 
+def totals_are_the_journal(books: Books, totals: Iterable[Any]) -> None:
+    """I12: attempts and costs are counted by how they ended, each once."""
+    ended: Counter[tuple[str, str]] = Counter()
+    for _, entry in books.journal.values():
+        if entry.state != "sent":
+            ended.update({(entry.state, "calls"): 1, (entry.state, "cost"): entry.cost})
+    counted: Counter[tuple[str, str]] = Counter()
+    for total in totals:
+        counted.update({(total.state, "calls"): total.calls, (total.state, "cost"): total.cost})
+    holds(counted == ended, "I12 the totals are not the journal's", counted, ended)
+
+
 def grants_suffice(request: Any, answer: Any, books: Books) -> None:
     """I7: a granted want can be taken from what is idle and was lent; a refused one could not have been granted."""
     have: dict[str, int] = {}

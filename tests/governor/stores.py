@@ -9,6 +9,8 @@ from importlib import import_module
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
+from tests.governor.invariants import Broken
+
 T = TypeVar("T")
 Fetch = Callable[[str], Sequence[Mapping[str, Any]]]
 
@@ -22,7 +24,7 @@ def books_of(fetch: Fetch) -> SimpleNamespace:
         holders={r["holder"]: (r["epoch"], r["expires_ms"]) for r in fetch("SELECT * FROM ledger_holders")},
         rows={r["id"]: _row(r) for r in fetch("SELECT * FROM ledger_rows")},
         lent={(r["holder"], r["row_id"]): r["units"] for r in fetch("SELECT * FROM ledger_leases")},
-        journal={r["attempt"]: (r["holder"], _entry(r)) for r in fetch("SELECT * FROM ledger_journal")},
+        journal=_sent(fetch) | {r["attempt"]: (r["holder"], _entry(r)) for r in fetch("SELECT * FROM ledger_journal")},
         rolling=rolling,
     )
 
@@ -35,11 +37,23 @@ def _entry(record: Mapping[str, Any]) -> SimpleNamespace:
     return SimpleNamespace(state=record["state"], cost=record["cost"], holds=json.loads(record["holds"]))
 
 
-def crossings_of(fetch: Fetch) -> list[Any]:
+def _sent(fetch: Fetch) -> dict[str, tuple[str, SimpleNamespace]]:
+    """What was written down together before it was sent; an end in the journal counts before it."""
+    shrunk = {r["attempt"]: json.loads(r["holds"]) for r in fetch("SELECT attempt, holds FROM ledger_shrunk")}
+    return {
+        attempt: (r["holder"], SimpleNamespace(state=state, cost=0, holds=shrunk.get(attempt, rest[6])))
+        for r in fetch("SELECT holder, entries FROM ledger_sent")
+        for attempt, state, *rest in json.loads(r["entries"])
+    }
+
+
+def crossings_of(fetch: Fetch, package: str) -> list[Any]:
     """Every crossing on record."""
-    crossing = import_module("aegis.core.ledger").Crossing
+    crossing = import_module(f"{package}.core.ledger").Crossing
     return [
-        crossing(window=r["window_key"], limit=r["lim"], **{k: r[k] for k in ("budget", "part", "level", "spent", "at_ms")})
+        crossing(
+            window=r["window_key"], limit=r["lim"], **{k: r[k] for k in ("budget", "part", "level", "spent", "at_ms")}
+        )
         for r in fetch("SELECT * FROM ledger_crossings")
     ]
 
@@ -54,6 +68,9 @@ class Direct:
         self.connection.execute("BEGIN IMMEDIATE")
         try:
             result = work(self.connection)
+        except sqlite3.IntegrityError as error:
+            self.connection.execute("ROLLBACK")
+            raise Broken(f"I1 the tables refuse it: {error}") from error
         except BaseException:
             self.connection.execute("ROLLBACK")
             raise
@@ -93,7 +110,7 @@ class Sqlite:
         return books_of(self._fetch)
 
     async def crossings(self) -> Any:
-        return crossings_of(self._fetch)
+        return crossings_of(self._fetch, self._package)
 
     async def close(self) -> None:
         self._connection.close()
