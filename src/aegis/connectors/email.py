@@ -31,8 +31,8 @@ NEEDS = ("mail",)
 
 SUBJECT_MAX = 200
 """Ours: what lists of mail show, and far below RFC 5322's 998 for a line, also when it is encoded."""
-TEXT_MAX, FACTS_MAX, FACT_MAX, ACTIONS_MAX = 4_000, 40, 2_000, 20
-"""Ours: keeps the HTML below the 102 KB at which the largest mail service cuts."""
+TEXT_MAX, FACTS_MAX, FACT_MAX, ACTIONS_MAX = 4_000, 25, 500, 10
+"""Ours: keeps the HTML of plain text below the 102 KB at which the largest mail service cuts."""
 RECIPIENTS_MAX = 50
 REMEMBERED_MAX = 1_000
 """Mails whose takers are remembered, so that a retry for one recipient is no second mail for the others."""
