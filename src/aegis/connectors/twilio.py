@@ -179,7 +179,9 @@ class _Line:
             if answer.status not in (200, 201):
                 raise _failed(answer, self.clock)
         except ServiceError as error:
-            if error.billed is not Billed.NO:
+            if error.billed is Billed.NO:
+                self._paces[form["To"]].give_back()
+            else:
                 self._unsure[key] = None
                 _bound(self._unsure)
             raise
