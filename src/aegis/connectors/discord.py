@@ -17,14 +17,17 @@ from aegis.core.notifications import Notification, Receipt
 from aegis.core.plaintext import defang, fit, lines, one_line, web_link
 from aegis.core.ports import Clock, Http, HttpAnswer, HttpRequest, NewId
 from aegis.core.secret import Secret
-from aegis.core.wording import first_facts, headline, numbered, rfc3339, state
+from aegis.core.wording import first_facts, headline, numbered, rfc3339, state, told_note
 
 NAME = "discord"
 
-TITLE_MAX, SUMMARY_MAX, ACTIONS_MAX, FIELDS_MAX, LABEL_MAX, VALUE_MAX, FOOTER_MAX = 256, 1_500, 1_200, 10, 60, 200, 250
+TITLE_MAX, SUMMARY_MAX, ACTIONS_MAX, FIELDS_MAX, LABEL_MAX, VALUE_MAX, FOOTER_MAX = 256, 1_200, 900, 10, 50, 200, 200
 """docs.discord.com/developers/resources/message#embed-object-embed-limits: title 256, description 4096, 25 fields of
-256 and 1024, footer 2048, and 6000 over all. Ours add up to 5,806, so the sum holds whatever the text.
+256 and 1024, footer 2048, and 6000 over all. Ours add up to less, so the sum holds whatever the text.
 """
+
+LINKS_MAX = 900
+"""Of the description, for our own links."""
 
 COLOURS = {Severity.LOW: 0x439FE0, Severity.MEDIUM: 0xFFCC00, Severity.HIGH: 0xFF6600, Severity.CRITICAL: 0xFF0000}
 RESOLVED_COLOUR = 0x2EB67D
@@ -45,7 +48,11 @@ class Config:
 
 def payload(notification: Notification) -> dict[str, Any]:
     """The message: one embed, no content, no mentions."""
+    if notification.change == "noted":
+        return _note(notification)
     parts = [fit(lines(notification.summary), SUMMARY_MAX, _encode)]
+    if links := _links(notification):
+        parts.append(links)
     if notification.actions:
         parts.append("**What to do**\n" + fit(lines(numbered(notification.actions)), ACTIONS_MAX - 20, _encode))
     resolved = notification.change == "resolved"
@@ -71,6 +78,30 @@ def payload(notification: Notification) -> dict[str, Any]:
     return {"embeds": [embed], "allowed_mentions": {"parse": []}}
 
 
+def _note(notification: Notification) -> dict[str, Any]:
+    """A small message that holds a note: a webhook can neither answer to a message nor open a thread."""
+    embed = {
+        "title": fit(one_line(headline(notification)), TITLE_MAX, _encode),
+        "description": fit(lines(told_note(notification)), SUMMARY_MAX, _encode) or "-",
+        "color": COLOURS[notification.severity],
+        "timestamp": rfc3339(notification.at),
+        "footer": {"text": fit(one_line(state(notification)), FOOTER_MAX, _no_mention)},
+        "fields": [],
+    }
+    return {"embeds": [embed], "allowed_mentions": {"parse": []}}
+
+
+def _links(notification: Notification) -> str:
+    """Our own signed links, side by side. A link is left out whole rather than cut."""
+    made: list[str] = []
+    for offered in notification.buttons:
+        link = web_link(offered.url)
+        one = f"[{fit(one_line(offered.label), LABEL_MAX, _encode)}]({link})"
+        if link and not re.search(r"[()<>\[\]\\]", link) and len(" · ".join((*made, one))) <= LINKS_MAX:
+            made.append(one)
+    return " · ".join(made)
+
+
 def _encode(text: str) -> str:
     """Markdown escaped (docs.discord.com/developers/reference#message-formatting: any punctuation may be)."""
     return _MARKUP.sub(r"\\\1", _no_mention(text))
@@ -92,7 +123,8 @@ class Discord:
     async def notify(self, notification: Notification, *, remote_id: str) -> Receipt:
         """Post, or edit the message that `remote_id` names; a message that was deleted is posted anew."""
         message = payload(notification)
-        if _ID.fullmatch(remote_id):
+        noted = notification.change == "noted"
+        if _ID.fullmatch(remote_id) and not noted:
             answer = await self._send("PATCH", f"/messages/{remote_id}", "", message)
             if answer.status == 200:
                 return Receipt(remote_id=remote_id)
@@ -102,6 +134,8 @@ class Discord:
         if answer.status != 200:
             raise self._failure(answer)
         message_id = str(from_json(NAME, answer).get("id", ""))
+        if noted:  # later changes edit the incident's message, never a note
+            return Receipt(remote_id=remote_id)
         note = "the earlier message is gone, posted anew" if remote_id else ""
         return Receipt(remote_id=message_id if _ID.fullmatch(message_id) else "", note=note)
 

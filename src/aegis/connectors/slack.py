@@ -1,5 +1,7 @@
 """Slack: one message per incident, edited in place as the incident changes (bot token), or posted anew (webhook).
 
+An edit rings for nobody, so what people have to hear (a raise, a reopening, an escalation) is also said in the message's
+thread and shown in the channel; notes stand in the thread only.
 All text is `plain_text`, escaped and without live addresses: log text becomes no mention, link, emoji or markup.
 """
 
@@ -12,16 +14,19 @@ from typing import Any
 from aegis.core.errors import Billed, ConfigError, ServiceError
 from aegis.core.exchange import code_word, failure, from_json, to_json
 from aegis.core.incidents import Severity
-from aegis.core.notifications import Notification, Receipt
+from aegis.core.notifications import Change, Notification, Receipt
 from aegis.core.plaintext import defang, fit, lines, one_line, web_link
 from aegis.core.ports import Clock, Http, HttpAnswer, HttpRequest, NewId
 from aegis.core.secret import Secret
-from aegis.core.wording import first_facts, headline, numbered, state
+from aegis.core.wording import first_facts, headline, numbered, state, told_note
 
 NAME = "slack"
 
 HEADER_MAX, SECTION_MAX, FIELDS_MAX, FIELD_MAX = 150, 3_000, 10, 2_000
 """docs.slack.dev/reference/block-kit/blocks: header-block, section-block."""
+
+BUTTON_MAX, VALUE_MAX, ELEMENTS_MAX = 75, 2_000, 25
+"""docs.slack.dev/reference/block-kit: button-element, actions-block."""
 
 FALLBACK_MAX = 4_000
 """docs.slack.dev/reference/methods/chat.postMessage: what Slack recommends for `text`."""
@@ -34,6 +39,9 @@ PASSING_ERRORS = frozenset(
 )
 """docs.slack.dev/reference/methods/chat.postMessage, errors: the ones that may pass by waiting."""
 
+LOUD = frozenset[Change]({"raised", "reopened", "escalated"})
+"""Changes that somebody has to hear of although the message is there already."""
+
 GONE_ERRORS = frozenset({"message_not_found", "cant_update_message", "edit_window_closed"})
 """docs.slack.dev/reference/methods/chat.update, errors: the message cannot be edited any more, a new one can be sent."""
 
@@ -45,6 +53,9 @@ class Config:
     token: Secret | None = field(default=None, metadata={"help": "bot token (xoxb-...) with the scope chat:write"})
     channel: str = field(default="", metadata={"help": "channel id or #name that the bot was invited to"})
     webhook: Secret | None = field(default=None, metadata={"help": "incoming webhook address, instead of a token"})
+    interactive: bool = field(
+        default=False, metadata={"help": "the app's interactivity leads to this Aegis: buttons act at once"}
+    )
     base_url: str = field(default="https://slack.com", metadata={"help": "where Slack's API stands"})
 
     def __post_init__(self) -> None:
@@ -54,8 +65,11 @@ class Config:
             raise ConfigError("slack: a token needs a channel")
 
 
-def payload(notification: Notification) -> dict[str, Any]:
-    """The message: a header, and under a bar in the severity's colour the summary, facts, actions and a button."""
+def payload(notification: Notification, *, interactive: bool = False) -> dict[str, Any]:
+    """The message: a header, and under a bar in the severity's colour the summary, facts, actions and buttons.
+
+    `interactive` buttons come back as interactions; others open their signed links.
+    """
     resolved = notification.change == "resolved"
     blocks: list[dict[str, Any]] = []
     if notification.summary.strip():
@@ -67,9 +81,8 @@ def payload(notification: Notification) -> dict[str, Any]:
         blocks.append({"type": "section", "text": _plain(f"What to do\n{numbered(notification.actions)}", SECTION_MAX)})
     where = " · ".join((state(notification), *notification.techniques))
     blocks.append({"type": "context", "elements": [_plain(where, FIELD_MAX)]})
-    if link := web_link(notification.link):
-        button = {"type": "button", "text": _plain("Open in Aegis", 75), "url": link, "action_id": "aegis_open"}
-        blocks.append({"type": "actions", "elements": [button]})
+    if elements := _buttons(notification, interactive=interactive):
+        blocks.append({"type": "actions", "elements": elements})
     title = one_line(headline(notification))
     return {
         "text": fit(title, FALLBACK_MAX, _encode),
@@ -78,6 +91,32 @@ def payload(notification: Notification) -> dict[str, Any]:
             {"color": RESOLVED_COLOUR if resolved else COLOURS[notification.severity], "blocks": blocks},
         ],
     }
+
+
+def thread_payload(notification: Notification) -> dict[str, Any]:
+    """What stands in the thread: a note as it was written, else the headline and how it stands."""
+    said, top = lines(told_note(notification)), one_line(headline(notification))
+    if not said:
+        said = f"{top}\n{state(notification)}"
+    return {
+        "text": fit(one_line(said), FALLBACK_MAX, _encode),
+        "blocks": [{"type": "section", "text": _plain(said, SECTION_MAX)}],
+    }
+
+
+def _buttons(notification: Notification, *, interactive: bool) -> list[dict[str, Any]]:
+    """Buttons that act, where they can, and the one that opens the incident's page."""
+    made: list[dict[str, Any]] = []
+    for offered in notification.buttons:
+        button = {"type": "button", "text": _plain(offered.label, BUTTON_MAX)}
+        if interactive and len(notification.incident_id) <= VALUE_MAX:
+            made.append({**button, "action_id": f"aegis_{offered.verb}", "value": notification.incident_id})
+        elif link := web_link(offered.url):
+            made.append({**button, "action_id": f"aegis_open_{offered.verb}", "url": link})
+    if link := web_link(notification.link):
+        opening = _plain("Open in Aegis", BUTTON_MAX)
+        made.append({"type": "button", "text": opening, "url": link, "action_id": "aegis_open"})
+    return made[:ELEMENTS_MAX]
 
 
 class Slack:
@@ -89,20 +128,40 @@ class Slack:
         self._config, self._http, self._clock = config, http, clock
 
     async def notify(self, notification: Notification, *, remote_id: str) -> Receipt:
-        """Post, or edit the message that `remote_id` names; a message that is gone is posted anew."""
-        message = payload(notification)
+        """Post, or edit the message that `remote_id` names; a message that is gone is posted anew. A note goes into the
+        message's thread, or into the channel where there is none.
+        """
+        noted = notification.change == "noted"
+        message = payload(notification, interactive=self._config.interactive)
         if self._config.webhook:
-            await self._post_to_webhook(self._config.webhook, message)
+            await self._post_to_webhook(self._config.webhook, thread_payload(notification) if noted else message)
             return Receipt()
         channel, _, ts = remote_id.partition(":")
-        if channel and ts:
-            answer = await self._call("chat.update", {"channel": channel, "ts": ts, "parse": "none", **message})
-            if answer.get("ok") is True:
-                return Receipt(remote_id=remote_id)
-        quiet = {"parse": "none", "mrkdwn": False, "link_names": False, "unfurl_links": False, "unfurl_media": False}
-        answer = await self._call("chat.postMessage", {"channel": self._config.channel, **quiet, **message})
+        if noted:
+            await self._post(thread_payload(notification), channel=channel, thread=ts)
+            return Receipt(remote_id=remote_id)
+        if channel and ts and await self._edited(channel, ts, message):
+            if notification.change in LOUD:
+                await self._post(thread_payload(notification), channel=channel, thread=ts, shown_in_channel=True)
+            return Receipt(remote_id=remote_id)
         note = "the earlier message is gone, posted anew" if remote_id else ""
-        return Receipt(remote_id=f"{answer.get('channel', '')}:{answer.get('ts', '')}", note=note)
+        return Receipt(remote_id=await self._post(message), note=note)
+
+    async def _edited(self, channel: str, ts: str, message: Mapping[str, Any]) -> bool:
+        """Whether the message could be edited; False when it is gone."""
+        answer = await self._call("chat.update", {"channel": channel, "ts": ts, "parse": "none", **message})
+        return answer.get("ok") is True
+
+    async def _post(
+        self, message: Mapping[str, Any], *, channel: str = "", thread: str = "", shown_in_channel: bool = False
+    ) -> str:
+        """Post a message, into a thread where one is named; returns its handle."""
+        quiet = {"parse": "none", "mrkdwn": False, "link_names": False, "unfurl_links": False, "unfurl_media": False}
+        place: dict[str, Any] = {"channel": channel or self._config.channel}
+        if thread:
+            place |= {"thread_ts": thread, "reply_broadcast": shown_in_channel}
+        answer = await self._call("chat.postMessage", {**place, **quiet, **message})
+        return f"{answer.get('channel', '')}:{answer.get('ts', '')}"
 
     async def _call(self, method: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """A Web API call. Slack answers 200 with `ok: false` to most errors; a message that is gone is returned."""

@@ -15,7 +15,7 @@ from aegis.core.notifications import Notification, Receipt
 from aegis.core.plaintext import defang, fit, lines, one_line, web_link
 from aegis.core.ports import Clock, Http, HttpRequest, NewId
 from aegis.core.secret import Secret
-from aegis.core.wording import first_facts, headline, numbered, state
+from aegis.core.wording import first_facts, headline, numbered, state, told_note
 
 NAME = "teams"
 
@@ -26,7 +26,9 @@ CARD_VERSION = "1.4"
 """Every client renders it; all elements used are of 1.2 (adaptivecards.io/explorer)."""
 
 COLOURS = {Severity.LOW: "good", Severity.MEDIUM: "warning", Severity.HIGH: "warning", Severity.CRITICAL: "attention"}
-HEADLINE_MAX = 300
+HEADLINE_MAX, NOTE_MAX, LABEL_MAX = 300, 2_000, 40
+ACTIONS_MAX = 6
+"""Clients show the first six (learn.microsoft.com/adaptive-cards, host capabilities); ours are at most three."""
 
 LENGTHS = ((4_000, 20, 500), (1_500, 12, 200), (500, 8, 100))
 """Summary and actions each, number of facts, one fact: the richest that fits the bound is sent; the last always fits."""
@@ -41,6 +43,8 @@ class Config:
 
 def payload(notification: Notification) -> dict[str, Any]:
     """The message with its card, at most `MESSAGE_BYTES_MAX` long however it is escaped."""
+    if notification.change == "noted":
+        return _note_message(notification)
     for lengths in LENGTHS:
         message = _message(notification, *lengths)
         if len(json.dumps(message)) <= MESSAGE_BYTES_MAX:
@@ -63,6 +67,11 @@ def _message(notification: Notification, text_max: int, facts_max: int, fact_max
         body.append(_block(_run(fit(lines(numbered(notification.actions)), text_max, _encode))))
     where = " · ".join((state(notification), *notification.techniques))
     body.append(_block(_run(fit(one_line(where), fact_max, _encode), isSubtle=True, size="small")))
+    return _carried(body, title, notification)
+
+
+def _carried(body: list[dict[str, Any]], title: str, notification: Notification) -> dict[str, Any]:
+    """The message that carries a card with this body."""
     card: dict[str, Any] = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
@@ -71,10 +80,27 @@ def _message(notification: Notification, text_max: int, facts_max: int, fact_max
         "msteams": {"width": "Full"},
         "body": body,
     }
-    if link := web_link(notification.link):
-        card["actions"] = [{"type": "Action.OpenUrl", "title": "Open in Aegis", "url": link}]
+    if actions := _actions(notification):
+        card["actions"] = actions
     attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": None, "content": card}
     return {"type": "message", "attachments": [attachment]}
+
+
+def _note_message(notification: Notification) -> dict[str, Any]:
+    """A small card that holds a note and what it is about."""
+    title = fit(one_line(headline(notification)), HEADLINE_MAX, _encode)
+    said = fit(lines(told_note(notification)), NOTE_MAX, _encode)
+    return _carried([_block(_run(said)), _block(_run(title, isSubtle=True, size="small"))], title, notification)
+
+
+def _actions(notification: Notification) -> list[dict[str, Any]]:
+    """Buttons open links, the only thing that works in a card that no bot stands behind; each page asks before it acts."""
+    links = [(offered.label, offered.url) for offered in notification.buttons] + [("Open in Aegis", notification.link)]
+    return [
+        {"type": "Action.OpenUrl", "title": fit(one_line(label), LABEL_MAX, _encode), "url": url}
+        for label, url in links[:ACTIONS_MAX]
+        if web_link(url)
+    ]
 
 
 def _block(*runs: dict[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,6 @@ CHANGE_WORDS: Mapping[Change, str] = {
     "digest": "Told together",
     "unpaged": "Not paged",
     "escalated": "Escalated",
-    "escalated": "Escalated",
 }
 
 
@@ -40,6 +39,15 @@ def state(notification: Notification) -> str:
     severity, change = notification.severity.name, CHANGE_WORDS[notification.change]
     which = "" if notification.change == "digest" else f" · {notification.incident_id}"
     return f"{change} · {severity} · {when(notification.at)}{which}"
+
+
+def told_note(notification: Notification) -> str:
+    """`Note by Ada in PagerDuty: text` of a notification that carries one, else "". Hostile text."""
+    note = notification.note
+    if notification.change != "noted" or note is None:
+        return ""
+    where = f" in {note.via}" if note.via and note.via not in ("aegis", "cli", "api") else ""
+    return f"Note by {note.by or 'somebody'}{where}: {note.text}"
 
 
 def when(at: datetime) -> str:
