@@ -19,13 +19,13 @@ CHAT_AND_LOGS = {"slack", "teams", "discord", "sentry", "datadog", "splunk"}
     ],
 )
 def test_the_default_table(severity: Severity, more: set[str]) -> None:
-    names = told(incident(detection(severity=severity)), services=EVERY_SERVICE)
+    names = told(incident(detection(severity=severity)), now=NOON, services=EVERY_SERVICE)
 
     assert set(names) == CHAT_AND_LOGS | more
 
 
 def test_only_configured_services_are_told_and_the_pager_first() -> None:
-    names = told(incident(), services=["splunk", "pagerduty"])
+    names = told(incident(), now=NOON, services=["splunk", "pagerduty"])
 
     assert names == ("pagerduty", "splunk")
 
@@ -49,7 +49,9 @@ def test_only_configured_services_are_told_and_the_pager_first() -> None:
     ],
 )
 def test_a_route_adds_services_when_all_of_it_holds_and_takes_none_away(route: Route, added: bool) -> None:
-    names = told(incident(detection(techniques=["T1110.001"])), services=[*EVERY_SERVICE, "email"], routes=[route])
+    names = told(
+        incident(detection(techniques=["T1110.001"])), now=NOON, services=[*EVERY_SERVICE, "email"], routes=[route]
+    )
 
     assert ("email" in names) is added
     assert set(EVERY_SERVICE) <= set(names)
@@ -82,6 +84,6 @@ def test_what_an_event_says_changes_no_route() -> None:
     )
     routes = [Route(to=("email",), tags=frozenset({"T1486"}))]
 
-    assert told(quiet, services=EVERY_SERVICE, routes=routes) == told(
-        loud, services=[*EVERY_SERVICE, "email"], routes=routes
+    assert told(quiet, now=NOON, services=EVERY_SERVICE, routes=routes) == told(
+        loud, now=NOON, services=[*EVERY_SERVICE, "email"], routes=routes
     )

@@ -68,6 +68,6 @@ def reach(
     if not own:
         return Reached((), contact.stand_in, "has no address that can be used")
     if not WAKING.isdisjoint(wanted) and contact.is_quiet(severity, now):
-        silent = tuple(channel for channel in ("email",) if channel in own)
+        silent = tuple(channel for channel in own if channel not in WAKING)
         return Reached(silent, contact.stand_in, "quiet hours")
     return Reached(wanted, "", why)

@@ -14,6 +14,7 @@ from aegis.core.telemetry import (
     DetectionMade,
     EventsTaken,
     Happened,
+    HeldBack,
     IncidentChanged,
     LevelCrossed,
     LoopFailed,
@@ -52,6 +53,8 @@ def feed_line(happened: Happened) -> FeedLine | None:
         case WindowReset():
             text = f"budget {happened.budget} opened a new window ({happened.window})"
             return FeedLine(happened.at, "budget", "good", text)
+        case HeldBack():
+            return FeedLine(happened.at, "incident", "quiet", f"held back by {happened.why}", happened.incident_id)
         case LoopFailed():
             return FeedLine(
                 happened.at, "aegis", "bad", f"{happened.loop} failed and begins again ({happened.message})"
@@ -78,6 +81,7 @@ def _incident_line(happened: IncidentChanged) -> FeedLine | None:
         "resolved": f"resolved: {incident.title}",
         "reopened": f"reopened: {incident.title}",
         "budget": f"{incident.severity.name}: {incident.title}",
+        "escalated": f"nobody acted, more people are told: {incident.title}",
     }
     text = words.get(happened.change)
     if text is None or (happened.change == "analysed" and incident.kind == "spend"):

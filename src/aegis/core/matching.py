@@ -93,8 +93,10 @@ def labels_of(incident: Incident, teams: Sequence[Team] = ()) -> Labels:
         "source": {detection.source.lower() for detection in incident.detections},
         "rule": {rule.lower() for rule in incident.rules},
         "tag": tags_of(incident),
-        "team": {named for one in incident.detections if (named := one.evidence.get("team", "").lower())},
+        "team": set(),
     }
+    if incident.kind == "spend":  # written by Aegis itself; what a log calls its team decides nothing
+        labels["team"] = {named for one in incident.detections if (named := one.evidence.get("team", "").lower())}
     for observable in (incident.entity, *incident.observables):
         labels.setdefault(observable.kind, set()).add(observable.value.lower())
     frozen = {field: frozenset(values) for field, values in labels.items()}
@@ -116,7 +118,7 @@ def plain_tag(tag: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Team:
-    """Who owns what: an incident is a team's when all matchers hold (or its events name the team)."""
+    """Who owns what: an incident is a team's when all matchers hold, or it is about the team's budget."""
 
     name: str
     matchers: tuple[Matcher, ...]

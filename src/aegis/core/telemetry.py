@@ -89,6 +89,17 @@ class DeliveryEnded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HeldBack:
+    """A message about an incident was held back: `by` is the silence, or the incident that it depends on."""
+
+    at: datetime
+    incident_id: str
+    kind: Literal["silence", "inhibition"]
+    by: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceAnswered:
     """One HTTP exchange with an outside service (status 0: no answer came)."""
 
@@ -117,6 +128,7 @@ Happened: TypeAlias = (
     | LevelCrossed
     | WindowReset
     | DeliveryEnded
+    | HeldBack
     | ServiceAnswered
     | LoopFailed
 )

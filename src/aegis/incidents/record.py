@@ -6,7 +6,8 @@ after a commit of which nobody knows whether it happened, memory is read anew fr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol, cast
@@ -17,9 +18,10 @@ from aegis.core.errors import BadInput, StoreError
 from aegis.core.incidents import Detection, Incident, Observable, Status
 from aegis.core.notifications import Change, Delivery
 from aegis.core.ports import Clock, Incidents, Work
-from aegis.core.telemetry import DetectionMade, IncidentChanged, Observer
-from aegis.incidents.grouping import Folded, Grouping
+from aegis.core.telemetry import DetectionMade, HeldBack, IncidentChanged, Observer
+from aegis.incidents.grouping import Emission, Folded, Grouping
 from aegis.incidents.outcome import Tell
+from aegis.incidents.telling import Telling
 
 RECENT_MAX = 1_000
 """Resolved incidents remembered after a restart, so that a repeat reopens them."""
@@ -58,11 +60,61 @@ class _Wanted:
             self.told = self.tell(before, self.after)
 
 
+@dataclass(slots=True)
+class _Step:
+    """One commit in the making: what is decided about each change, and what follows from it."""
+
+    telling: Telling
+    plan: Plans
+    now: datetime
+    queued: list[Delivery] = field(default_factory=list)
+    held: list[Incident] = field(default_factory=list)
+    withdrawn: list[str] = field(default_factory=list)
+
+    def tell(self, incident: Incident, change: Change) -> Incident:
+        """Decide about a change and queue what is told of it; the incident as it is to be committed."""
+        decided = self.telling.decide(incident, change, self.now)
+        after = decided.incident
+        if after.held is not None and after.held is not incident.held:
+            self.held.append(after)
+        if change in ("acknowledged", "resolved") or after.held is not None:
+            self.withdrawn.append(after.id)
+        self.queued += self.plan(after, decided.change, now=self.now)
+        return after
+
+    def work(self, incidents: Iterable[Incident], *, events_done: Sequence[str] = ()) -> Work:
+        counted = Counter(one.held.by for one in self.held if one.held and one.held.kind == "silence")
+        return Work(
+            events_done=events_done,
+            incidents=tuple(incidents),
+            deliveries=self.queued,
+            held=counted,
+            withdrawn=self.withdrawn,
+        )
+
+    def observe(self, observe: Observer) -> None:
+        """Tell, once it is committed, what was held back."""
+        for one in self.held:
+            assert one.held is not None
+            observe(HeldBack(at=self.now, incident_id=one.id, kind=one.held.kind, by=one.held.by, why=one.held.why))
+
+
 class Record:
     """The one place that changes incidents."""
 
-    def __init__(self, *, grouping: Grouping, store: Incidents, plan: Plans, clock: Clock, observe: Observer) -> None:
+    def __init__(
+        self,
+        *,
+        grouping: Grouping,
+        store: Incidents,
+        plan: Plans,
+        clock: Clock,
+        observe: Observer,
+        telling: Telling | None = None,
+    ) -> None:
+        """Without `telling` nothing is held back and nobody is escalated to."""
         self._grouping, self._store, self._plan = grouping, store, plan
+        self._telling = telling or Telling()
         self._clock, self._observe = clock, observe
         self._turn = anyio.Lock()
         self._in_step = True
@@ -74,12 +126,17 @@ class Record:
             await self._catch_up()
             now = self._clock.now()
             folded = self._grouping.fold(detections, now=now)
-            queued = [one for told in folded.emissions for one in self._plan(told.incident, told.change, now=now)]
-            await self._commit(Work(events_done=events_done, incidents=folded.incidents, deliveries=queued))
+            step = _Step(self._telling, self._plan, now)
+            self._telling.note(folded.incidents)  # one of them may hold back another
+            emissions = tuple(Emission(step.tell(told.incident, told.change), told.change) for told in folded.emissions)
+            changed = {one.id: one for one in folded.incidents} | {one.incident.id: one.incident for one in emissions}
+            folded = Folded(tuple(changed.values()), emissions)
+            await self._commit(step.work(changed.values(), events_done=events_done))
         for detection in detections:
             self._observe(DetectionMade(at=now, detection=detection))
         for emission in folded.emissions:
             self._observe(IncidentChanged(at=now, incident=emission.incident, change=emission.change))
+        step.observe(self._observe)
         return folded
 
     async def change(
@@ -114,15 +171,18 @@ class Record:
             await self._catch_up()
             now = self._clock.now()
             changed: dict[str, Incident] = {}
-            queued: list[Delivery] = []
+            step = _Step(self._telling, self._plan, now)
             for one in wanted:
                 before = changed.get(one.incident_id) or await self.get(one.incident_id)
                 one.decide(before, now)
                 if one.after is not None and one.after is not before:
+                    if one.told.people:
+                        one.after = step.tell(one.after, one.told.people)
+                    elif one.after.held is not None and before is not None and before.held is None:
+                        step.withdrawn.append(one.after.id)
                     changed[one.incident_id] = one.after
-                    queued += self._plan(one.after, one.told.people, now=now) if one.told.people else ()
             if changed:
-                await self._commit(Work(incidents=tuple(changed.values()), deliveries=queued))
+                await self._commit(step.work(changed.values()))
         except StoreError as error:
             for one in wanted:
                 one.error = one.error or StoreError(str(error))
@@ -130,6 +190,7 @@ class Record:
         for one in wanted:
             for change in one.told.observers if one.after else ():
                 self._observe(IncidentChanged(at=now, incident=cast("Incident", one.after), change=change))
+        step.observe(self._observe)
 
     async def get(self, incident_id: str) -> Incident | None:
         """The incident as it stands, or None when there is none such. Raises `StoreError`."""
@@ -153,10 +214,13 @@ class Record:
         self._in_step = False
         await self._store.commit(work)
         self._grouping.keep(work.incidents)
+        self._telling.note(work.incidents)
         self._in_step = True
 
     async def _catch_up(self) -> None:
         if not self._in_step:
             resolved = [one for one in await self._store.recent(RECENT_MAX) if one.status is Status.RESOLVED]
-            self._grouping.restore([*await self._store.unresolved(), *resolved])
+            unresolved = await self._store.unresolved()
+            self._grouping.restore([*unresolved, *resolved])
+            self._telling.begin_anew(unresolved)
             self._in_step = True

@@ -20,6 +20,7 @@ from aegis.core.telemetry import (
     DetectionMade,
     EventsTaken,
     Happened,
+    HeldBack,
     IncidentChanged,
     LevelCrossed,
     LoopFailed,
@@ -57,6 +58,7 @@ class Metrics:
         self.crossed = Counter("aegis_levels_crossed", "Budget levels crossed", ["budget", "level"], registry=registry)
         self.failures = Counter("aegis_loop_failures", "Background loops begun again", ["loop"], registry=registry)
         self.deliveries = Counter("aegis_deliveries", "Attempts to deliver", ["service", "outcome"], registry=registry)
+        self.kept_back = Counter("aegis_messages_held", "Messages held back", ["kind"], registry=registry)
         self.requests = Counter(
             "aegis_requests", "Answers of outside services", ["service", "status"], registry=registry
         )
@@ -86,6 +88,8 @@ class Metrics:
                 self.crossed.labels(happened.budget, happened.level).inc()
             case DeliveryEnded():
                 self.deliveries.labels(happened.service, happened.outcome).inc()
+            case HeldBack():
+                self.kept_back.labels(happened.kind).inc()
             case LoopFailed():
                 self.failures.labels(happened.loop).inc()
             case ServiceAnswered():
