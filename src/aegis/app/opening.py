@@ -11,8 +11,10 @@ from datetime import datetime
 from pathlib import Path
 
 from aegis.app.actions import BudgetActions, spend_routes
+from aegis.app.gateway import GatewayParts, upstreams
 from aegis.app.hub import Hub
 from aegis.app.inbound import act_links, open_inbound, senders
+from aegis.app.keyring import KeyRing, pepper
 from aegis.app.overrides import Overrides
 from aegis.app.running import LONG_AGO, App
 from aegis.app.services import (
@@ -55,6 +57,7 @@ from aegis.stores.arrivals import SqliteArrivals
 from aegis.stores.database import Database
 from aegis.stores.events import SqliteEvents
 from aegis.stores.incidents import SqliteIncidents
+from aegis.stores.keys import SqliteKeys
 from aegis.stores.ledger import SqliteLedger
 from aegis.stores.lookups import SqliteLookups
 from aegis.stores.outbox import SqliteOutbox
@@ -122,7 +125,7 @@ async def open_app(
             resolve=resolve,
             ways=outlets(machine.clock, hub),
         )
-        detector = _detector(config)
+        detector, behind = _detector(config), upstreams(config.gateway, resolve)
         prices = load_prices(home, config.prices)
         # Only now, when nothing in the configuration can be wrong any more, is a store made or migrated.
         database = await Database.open(config.store.path(home))
@@ -133,6 +136,8 @@ async def open_app(
         app = await _wired(config, home, machine, hub, database, parts, governor, detector, link_base, links)
         app.inbound = open_inbound(app, SqliteArrivals(database), http, found, links)
         app.messengers = messengers
+        app.gateway = GatewayParts(settings=config.gateway, upstreams=behind, keys=app.keys)
+        opened.push_async_callback(app.gateway.close)
         hub.add(app.notice)
         hub.add(app.actions.notice)
         for batch in app.batches:
@@ -184,7 +189,8 @@ async def _wired(
     record = Record(grouping=grouping, store=store, plan=plan, clock=clock, observe=hub)
     analysing = await _analysing(config, machine, parts, governor, lookups)
     pipeline = _pipeline(detector, record, parts, governor, analysing, machine)
-    overrides = Overrides(_budgets(config), governor=governor, lookups=lookups)
+    keys = KeyRing(SqliteKeys(database), clock, pepper(home))
+    overrides = Overrides(_budgets(config), governor=governor, lookups=lookups, more=keys.budgets)
     fallbacks = _fallbacks(config, outbox, machine, channels, lanes)
     return App(
         config=config,
@@ -205,7 +211,8 @@ async def _wired(
         retention=Retention(database, _keep(config)),
         services_used=used_names(parts),
         actions=_actions(config, governor, pipeline, outbox, lookups, clock, channels),
-        chores=(overrides.turn, fallbacks.turn),
+        chores=(keys.turn, overrides.turn, fallbacks.turn),
+        keys=keys,
         store_under_way=lambda: database.under_way,
         problems=tuple(str(problem) for problem in detector.problems),
         forget=detector.expire,

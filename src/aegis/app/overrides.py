@@ -6,7 +6,7 @@ already is allowed and refuses from then on; a lowered limit pulls the levels be
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -112,13 +112,21 @@ def _check(budget: Budget, word: Override) -> None:
 class Overrides:
     """Holds a running Aegis to the words on record: `turn` looks whether somebody has said something new."""
 
-    def __init__(self, budgets: Sequence[Budget], *, governor: Governor, lookups: SqliteLookups) -> None:
-        self._budgets, self._governor, self._lookups = tuple(budgets), governor, lookups
-        self._seen: str | None = None
+    def __init__(
+        self,
+        budgets: Sequence[Budget],
+        *,
+        governor: Governor,
+        lookups: SqliteLookups,
+        more: Callable[[], Sequence[Budget]] = tuple,
+    ) -> None:
+        """`more` are budgets that come and go while Aegis runs: those of virtual keys."""
+        self._budgets, self._governor, self._lookups, self._more = tuple(budgets), governor, lookups, more
+        self._seen: tuple[str | None, Sequence[Budget]] = None, ()
 
     async def turn(self) -> None:
         """Take over what is new. Raises `StoreError`."""
-        kept = await self._lookups.setting(SETTING)
-        if kept != self._seen:
-            self._governor.rebudget(overridden(self._budgets, read(kept)))
-            self._seen = kept
+        seen = await self._lookups.setting(SETTING), self._more()
+        if seen != self._seen:
+            self._governor.rebudget(overridden((*self._budgets, *seen[1]), read(seen[0])))
+            self._seen = seen

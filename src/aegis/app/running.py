@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 import anyio
 
 from aegis.app.actions import LEVEL_SEVERITY, BudgetActions
+from aegis.app.gateway import GatewayParts
 from aegis.app.hub import Hub
 from aegis.app.inbound import Inbound
+from aegis.app.keyring import KeyRing
 from aegis.config.settings import Config
 from aegis.core.errors import StoreError
 from aegis.core.incidents import Event
@@ -99,6 +101,7 @@ class App:
     retention: Retention
     services_used: tuple[str, ...]
     actions: BudgetActions
+    keys: KeyRing
     chores: tuple[Callable[[], Awaitable[None]], ...] = ()
     store_under_way: Callable[[], int] = lambda: 0
     problems: tuple[str, ...] = ()
@@ -112,6 +115,8 @@ class App:
     turn: anyio.Lock = field(default_factory=anyio.Lock)
     inbound: Inbound | None = None
     """The way in for webhooks and links; there once the parts are wired."""
+    gateway: GatewayParts | None = None
+    """What the gateway stands on; there once the parts are wired."""
 
     @property
     def desk(self) -> Desk:

@@ -8,17 +8,20 @@ from pathlib import Path
 from typing import get_args
 
 from aegis.config.sections.budgets import BudgetSection, Levels, Rolling, ThrottleSection, Windows
+from aegis.config.sections.gateway import GatewaySection, UpstreamSection
 from aegis.config.sections.root import PriceSection, RootSection, RouteSection
 from aegis.config.sections.services import BreakerSection, ServiceSection
 from aegis.config.settings import (
     Config,
     Detecting,
+    GatewaySettings,
     Privacy,
     SandboxSettings,
     SecretsKey,
     Server,
     Service,
     Store,
+    Upstream,
     Value,
 )
 from aegis.core.breakers import BreakerPolicy
@@ -64,7 +67,36 @@ def settings(root: RootSection) -> Config:
             key_file=Path(key_file).expanduser() if key_file else None,
             passphrase=root.secrets.passphrase,
         ),
+        gateway=_gateway(root.gateway),
         sandbox=SandboxSettings(host=sandbox_host.strip("[]"), port=int(sandbox_port), seed=root.sandbox.seed),
+    )
+
+
+_VENDORS: Mapping[str, str] = {"anthropic": "https://api.anthropic.com", "openai": "https://api.openai.com"}
+
+
+def _gateway(section: GatewaySection) -> GatewaySettings:
+    return GatewaySettings(
+        upstreams=tuple(_upstream(name, one) for name, one in section.upstreams.items()),
+        output_tokens=section.output_tokens,
+        drains=section.drains,
+    )
+
+
+def _upstream(name: str, section: UpstreamSection) -> Upstream:
+    kind = section.kind or ("anthropic" if name == "anthropic" else "openai")
+    return Upstream(
+        name=name,
+        kind=kind,
+        base_url=(section.base_url or _VENDORS[kind]).rstrip("/"),
+        key=section.key,
+        auth=section.auth or ("x-api-key" if kind == "anthropic" else "bearer"),
+        service=section.service or name,
+        models=tuple(section.models),
+        allow_fields=frozenset(section.allow_fields),
+        allow_private=section.allow_private,
+        connections=section.connections,
+        vendor=(section.service or name) == kind,
     )
 
 

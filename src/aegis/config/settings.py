@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from aegis.core.breakers import BreakerPolicy
 from aegis.core.buckets import Rate
@@ -56,6 +56,34 @@ class Service:
     waiting_max: int
     allow_private: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upstream:
+    """A vendor that programs reach through the gateway. `vendor` says that it is the vendor itself, at its own
+    address or a stand-in of it; `models` are patterns.
+    """
+
+    name: str
+    kind: Literal["anthropic", "openai"]
+    base_url: str
+    key: Reference | None
+    auth: Literal["x-api-key", "bearer", "api-key"]
+    service: str
+    models: tuple[str, ...] = ()
+    allow_fields: frozenset[str] = frozenset()
+    allow_private: bool = False
+    connections: int = 512
+    vendor: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewaySettings:
+    """The gateway; without upstreams there is none."""
+
+    upstreams: tuple[Upstream, ...] = ()
+    output_tokens: int = 4_096
+    drains: int = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +148,7 @@ class Config:
     retention_days: Mapping[str, int]
     prices: Mapping[tuple[str, str], Price]
     secrets: SecretsKey
+    gateway: GatewaySettings
     sandbox: SandboxSettings
     inbound: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
     """The senders of webhooks that are taken, each with its secrets and options."""
@@ -143,6 +172,8 @@ class Config:
                 return self.services[name].key
             case ["services", name, "admin_key"]:
                 return self.services[name].admin_key
+            case ["gateway", "upstreams", name, "key"]:
+                return next((one.key for one in self.gateway.upstreams if one.name == name), None)
             case ["connectors", name, key] if isinstance(value := self.connectors[name].get(key), Reference):
                 return value
             case ["inbound", name, key] if isinstance(value := self.inbound[name].get(key), Reference):

@@ -18,12 +18,14 @@ from aegis.app import App
 from aegis.core.incidents import Status
 from aegis.web.access import COOKIE, Access, Guard
 from aegis.web.feed import Feed
+from aegis.web.gateway import Gateway
 from aegis.web.inbound.routes import route as inbound
 from aegis.web.metrics import Metrics
 from aegis.web.problems import problem
 
 WARM_AFTER_SECONDS = 2
 """Long enough for the first probes, shorter than it takes a person to open the page."""
+GATEWAY = "/v1"
 STATIC = {"aegis.css": "text/css", "aegis.js": "text/javascript", "aegis.svg": "image/svg+xml"}
 
 
@@ -50,8 +52,8 @@ class Later:
 class Face:
     """The whole HTTP face. `warm` makes the parts that are made later, for whoever has the time now."""
 
-    def __init__(self, app: ASGIApp, later: Later) -> None:
-        self._app, self._later = app, later
+    def __init__(self, app: ASGIApp, later: Later, gateway: Gateway | None) -> None:
+        self._app, self._later, self._gateway = app, later, gateway
 
     async def warm(self) -> None:
         """Wait until the start has calmed down, then make them: importing holds up whoever answers meanwhile."""
@@ -59,7 +61,10 @@ class Face:
         await self._later.load()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._app(scope, receive, send)
+        if self._gateway is not None and scope["type"] == "http" and scope["path"].startswith(GATEWAY):
+            await self._gateway(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
 
 def create(app: App, *, access: Access, hosts: frozenset[str] = frozenset(), banner: str = "") -> Face:
@@ -77,7 +82,16 @@ def create(app: App, *, access: Access, hosts: frozenset[str] = frozenset(), ban
 
     later = Later(desk)
     routes = [*_health(app), _metrics(app, metrics), _sign_in(access), _static(), inbound(app), Mount("/", later)]
-    return Face(Guard(Starlette(routes=routes), access=access, hosts=hosts), later)
+    return Face(Guard(Starlette(routes=routes), access=access, hosts=hosts), later, _gateway(app))
+
+
+def _gateway(app: App) -> Gateway | None:
+    """The gateway, where an upstream is configured. It has its own keys: no session of the dashboard counts there."""
+    if app.gateway is None or not app.gateway.upstreams:
+        return None
+    gateway = Gateway(app.gateway, app.governor, clock=app.clock, new_id=app.new_id)
+    app.chores = (*app.chores, gateway.look)
+    return gateway
 
 
 def _health(app: App) -> tuple[Route, Route]:

@@ -11,6 +11,7 @@ from pydantic_core.core_schema import ValidationInfo
 from aegis.config.problems import unknown
 from aegis.config.sections.budgets import ActionsSection, BudgetSection, Windows
 from aegis.config.sections.connectors import ConnectorsSection
+from aegis.config.sections.gateway import GatewaySection
 from aegis.config.sections.inbound import InboundSection
 from aegis.config.sections.kinds import Address, Days, Listen, Money, SecretRef, Section, Words, written
 from aegis.config.sections.services import ServicesSection
@@ -133,6 +134,7 @@ class RootSection(Section):
     """A short way to write the budget `everything`, which covers all calls."""
     actions: ActionsSection = Field(default_factory=ActionsSection)
     services: ServicesSection = Field(default_factory=ServicesSection)
+    gateway: GatewaySection = Field(default_factory=GatewaySection)
     connectors: ConnectorsSection = Field(default_factory=ConnectorsSection)
     routes: list[RouteSection] = Field(default_factory=list)
     fallback: dict[str, Words] = Field(default_factory=dict)

@@ -1,0 +1,83 @@
+"""What the gateway stands on: its upstreams with their keys and connections, and the virtual keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Literal
+
+from aegis.app.keyring import KeyRing
+from aegis.config.settings import GatewaySettings
+from aegis.config.settings import Upstream as Settings
+from aegis.core.references import Reference
+from aegis.core.secret import Secret
+from aegis.transport.relay import Limits, Relay
+
+Kind = Literal["anthropic", "openai"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upstream:
+    """One upstream, ready to be asked. `credential` is the header that its key goes into, with the key."""
+
+    settings: Settings
+    relay: Relay
+    credential: tuple[bytes, bytes] | None = field(repr=False)
+
+    @property
+    def service(self) -> str:
+        return self.settings.service
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayParts:
+    """All of it. `upstreams` stand in the order of the configuration."""
+
+    settings: GatewaySettings
+    upstreams: tuple[Upstream, ...]
+    keys: KeyRing
+
+    def upstream(self, kind: Kind, model: str) -> Upstream | None:
+        """Who is asked for a model: the first whose patterns name it, else the first of the kind without patterns."""
+        name = model.lower()
+        rest: Upstream | None = None
+        for one in self.upstreams:
+            if one.settings.kind != kind:
+                continue
+            if any(fnmatchcase(name, pattern.lower()) for pattern in one.settings.models):
+                return one
+            if rest is None and not one.settings.models:
+                rest = one
+        return rest
+
+    async def close(self) -> None:
+        """Close every connection."""
+        for one in self.upstreams:
+            await one.relay.close()
+
+
+def upstreams(settings: GatewaySettings, resolve: Callable[[Reference], Secret]) -> tuple[Upstream, ...]:
+    """Every upstream of the configuration. Raises `ConfigError` for an address or secret that cannot be used."""
+    return tuple(_made(one, resolve) for one in settings.upstreams)
+
+
+def _made(settings: Settings, resolve: Callable[[Reference], Secret]) -> Upstream:
+    relay = Relay(
+        settings.base_url,
+        service=settings.service,
+        limits=Limits(connections_max=settings.connections),
+        allow_private=settings.allow_private,
+    )
+    credential = None if settings.key is None else _credential(settings.auth, resolve(settings.key).reveal())
+    return Upstream(settings=settings, relay=relay, credential=credential)
+
+
+def _credential(auth: str, key: str) -> tuple[bytes, bytes]:
+    headers: Mapping[str, tuple[bytes, bytes]] = {
+        "x-api-key": (b"x-api-key", b""),
+        "api-key": (b"api-key", b""),
+        "bearer": (b"authorization", b"Bearer "),
+    }
+    name, before = headers[auth]
+    return name, before + key.encode("ascii")

@@ -1,0 +1,42 @@
+"""`gateway`: the vendors that programs reach through Aegis, and what is put into requests that say nothing."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from aegis.config.sections.kinds import Address, SecretRef, Section, Words
+
+
+class UpstreamSection(Section):
+    """One vendor or server. Those named `anthropic` and `openai` need nothing but a key."""
+
+    kind: Literal["anthropic", "openai"] | None = None
+    """Which API it speaks; by its name where that is one of the two."""
+    base_url: Address | None = None
+    """Its address, without /v1; the vendor's own where the name says which."""
+    key: SecretRef | None = None
+    """Reference to its key. Programs never see it."""
+    auth: Literal["x-api-key", "bearer", "api-key"] | None = None
+    """The header that its key goes into (`api-key` for Azure); the kind's own where nothing is said."""
+    service: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9_-]{0,31}$")
+    """Under which name it is priced and budgeted; its own name where nothing is said."""
+    models: Words = Field(default_factory=list)
+    """Patterns of the models it is asked for (`llama-*`); the kind's default upstream takes the rest."""
+    allow_fields: Words = Field(default_factory=list)
+    """Fields of a request that pass although Aegis does not know whether they raise the cost (top_k for vLLM)."""
+    allow_private: bool = False
+    """It stands on a private address."""
+    connections: int = Field(default=512, ge=1, le=10_000)
+    """Connections at the same time."""
+
+
+class GatewaySection(Section):
+    """The gateway stands under /v1 of server.listen once there is an upstream."""
+
+    upstreams: dict[str, UpstreamSection] = Field(default_factory=dict)
+    output_tokens: int = Field(default=4_096, ge=1, le=1_000_000)
+    """The cap put into a request that has none, unless its key has another."""
+    drains: int = Field(default=64, ge=0, le=10_000)
+    """Streams whose program left that are read to their end, to know what they cost; more are cut off."""

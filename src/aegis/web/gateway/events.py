@@ -1,0 +1,58 @@
+"""Server-sent events as they pass: whole events are read for the usage, the rest goes through untouched.
+
+An event ends with a blank line (WHATWG HTML, server-sent events); vendors write LF, some servers CRLF.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from aegis.web.gateway.routes import StreamReader
+
+EVENT_MAX: Final = 4 * 1024 * 1024
+"""A longer event is passed on unread: the longest answer of a model is about half a megabyte."""
+_END = re.compile(rb"\r\n\r\n|\n\n")
+
+
+class Passing:
+    """Takes a stream's bytes and gives back those that are for the caller."""
+
+    __slots__ = ("_hides", "_marks", "_reader", "_tail")
+
+    def __init__(self, reader: StreamReader, marks: tuple[bytes, ...], *, hides: bool) -> None:
+        self._reader, self._marks, self._hides = reader, marks, hides
+        self._tail = b""
+
+    def take(self, data: bytes) -> bytes:
+        """The bytes to pass on now. What hides an event holds back the beginning of the next until it is whole."""
+        whole = self._tail + data if self._tail else data
+        plain, returned = whole.rfind(b"\n\n"), whole.rfind(b"\r\n\r\n")
+        ends = max(plain + 2 if plain >= 0 else 0, returned + 4 if returned >= 0 else 0)
+        events, self._tail = whole[:ends], whole[ends:]
+        if len(self._tail) > EVENT_MAX:
+            events, self._tail = whole, b""
+        if not events:
+            return b"" if self._hides else data
+        if any(mark in events for mark in self._marks):
+            events = self._read(events)
+        return events if self._hides else data
+
+    def rest(self) -> bytes:
+        """What is left at the end of the stream."""
+        tail, self._tail = self._tail, b""
+        if tail:
+            self._reader.see(tail)
+        return tail if self._hides else b""
+
+    def _read(self, events: bytes) -> bytes:
+        """Read every event that has a mark; what is left without the hidden ones."""
+        kept: list[bytes] = []
+        start = 0
+        for end in _END.finditer(events):
+            event = events[start : end.end()]
+            start = end.end()
+            if not any(mark in event for mark in self._marks) or self._reader.see(event):
+                kept.append(event)
+        kept.append(events[start:])
+        return b"".join(kept)

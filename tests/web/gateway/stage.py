@@ -1,0 +1,93 @@
+"""A whole Aegis with a gateway on loopback, the sandbox as its vendors, and virtual keys made for the test."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from aegis.app import App, Machine, open_app
+from aegis.app.keyring import pepper
+from aegis.app.system import SystemClock
+from aegis.core.secret import Secret
+from aegis.core.virtualkeys import RANDOM_BITS, VirtualKey, key_hash, make_key
+from aegis.rehearsal.sandboxed import SandboxKeys, sandbox_config
+from aegis.sandbox.server import serve
+from aegis.sandbox.world import World
+from aegis.web.access import Access
+from aegis.web.server import create
+from aegis.web.serving import listen, serving
+
+GATEWAY = """\
+gateway:
+  upstreams:
+    anthropic: {{key: env:SANDBOX_KEY, base_url: "{anthropic}"}}
+    openai: {{key: env:SANDBOX_KEY, base_url: "{openai}"}}
+"""
+HELLO = [{"role": "user", "content": "Failed logins for 214 accounts from 203.0.113.0/24."}]
+
+
+@dataclass
+class Stage:
+    """An open client, the gateway's address, and what stands behind it."""
+
+    address: str
+    app: App
+    world: World
+    client: aiohttp.ClientSession
+    home: Path
+
+    async def key(self, name: str = "bot", **rights: Any) -> str:
+        """A fresh virtual key, known to the running gateway."""
+        key_id, secret = make_key(secrets.randbits(RANDOM_BITS))
+        now = self.app.clock.now()
+        hashed = key_hash(secret.reveal().encode(), pepper(self.home))
+        await self.app.keys.store.add(VirtualKey(id=key_id, hash=hashed, name=name, created_at=now, **rights), now=now)
+        await self.turn()
+        return secret.reveal()
+
+    async def turn(self) -> None:
+        """One turn of what runs four times a second."""
+        for chore in self.app.chores:
+            await chore()
+
+    async def post(
+        self, path: str, body: Mapping[str, Any], key: str, **headers: str
+    ) -> tuple[int, Mapping[str, str], Any]:
+        """Status, headers (lower case) and JSON of an answer."""
+        head = {"authorization": f"Bearer {key}", **{k.replace("_", "-"): v for k, v in headers.items()}}
+        async with self.client.post(self.address + path, json=body, headers=head) as answer:
+            return answer.status, {k.lower(): v for k, v in answer.headers.items()}, await answer.json()
+
+    async def stream(self, path: str, body: Mapping[str, Any], key: str, **headers: str) -> tuple[int, bytes]:
+        """Status and bytes of a stream."""
+        head = {"authorization": f"Bearer {key}", **{k.replace("_", "-"): v for k, v in headers.items()}}
+        asked = {**body, "stream": True}
+        async with self.client.post(self.address + path, json=asked, headers=head) as answer:
+            return answer.status, await answer.read()
+
+    def billed(self) -> int:
+        """What the sandbox's vendors charge, in nano-dollars."""
+        return sum(tally.billed for tally in self.world.tallies().values())
+
+
+@asynccontextmanager
+async def staged(home: Path, *, budgets: str = "") -> AsyncIterator[Stage]:
+    """`budgets` is YAML in front of everything. Housekeeping runs only where a test calls `turn`."""
+    home.mkdir(mode=0o700, exist_ok=True)
+    clock = SystemClock()
+    world = World(clock=clock)
+    async with serve(world) as sandbox:
+        config = sandbox_config(sandbox, more=budgets + GATEWAY.format(**sandbox.addresses()))
+        access = Access(Secret("not-used"))
+        async with (
+            open_app(config, home=home, resolve=SandboxKeys(sandbox), machine=Machine(clock=clock)) as app,
+            serving(create(app, access=access), listen("127.0.0.1", 0)) as address,
+            aiohttp.ClientSession() as client,
+        ):
+            yield Stage(address, app, world, client, home)
