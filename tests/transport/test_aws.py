@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
 from aegis.core.errors import Billed, ConfigError, ServiceError
-from aegis.transport.aws import Aws, make_client, service_error
+from aegis.transport.aws import Aws, AwsClients, make_client, service_error
 
 pytestmark = pytest.mark.anyio
 
@@ -75,3 +75,21 @@ def test_boto3_is_only_imported_when_a_client_is_made() -> None:
     code = "import aegis.transport.aws, aegis.cost_optimization.cost_optimizer, sys; print('boto3' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+async def test_clients_are_made_once_for_each_place_and_asked_by_name() -> None:
+    made: list[tuple[object, ...]] = []
+
+    class Client:
+        def put_metric_data(self, **request: object) -> dict[str, object]:
+            return {"asked": request}
+
+    def make(name: str, *, region: str | None, endpoint: str | None) -> Client:
+        made.append((name, region, endpoint))
+        return Client()
+
+    clients = AwsClients(make=make)
+    for region in ("eu-central-1", "eu-central-1", ""):
+        answer = await clients.call("cloudwatch", "cloudwatch", "put_metric_data", {"a": 1}, region=region, endpoint="")
+        assert answer == {"asked": {"a": 1}}
+    assert made == [("cloudwatch", "eu-central-1", None), ("cloudwatch", None, None)]
