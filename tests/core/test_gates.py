@@ -62,9 +62,27 @@ def test_the_wait_that_a_bucket_names_is_exactly_enough() -> None:
         assert bucket.take(7 + wait) == 0
 
 
-def test_a_rate_can_be_reduced_but_never_to_nothing() -> None:
-    assert bucket_for(Rate(count=10, per_ms=60_000), percent=50).room(0) == 5
-    assert bucket_for(Rate(count=10, per_ms=60_000), percent=1).room(0) == 1
+RATES = [Rate(count=10, per_ms=60_000), Rate(count=10, per_ms=60_000, kind="token")]
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_a_rate_can_be_reduced_but_never_to_nothing(rate: Rate) -> None:
+    bucket = bucket_for(rate)
+    for percent, room in ((50, 5), (1, 1), (100, 10)):
+        bucket.scale(rate, percent, 0)
+        assert bucket.room(0) == room
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_slowing_down_forgets_no_start_and_lets_no_more_through(rate: Rate) -> None:
+    bucket = bucket_for(rate)
+    assert [bucket.take(0) for _ in range(10)] == [0] * 10
+    bucket.scale(rate, 50, 0)
+    assert (bucket.room(0), bucket.take(1) > 0) == (0, True)
+    wait = bucket.take(1)
+    assert (bucket.take(wait) > 0, bucket.take(1 + wait)) == (True, 0)
+    bucket.scale(rate, 100, 1 + wait)
+    assert bucket.room(1 + wait) < 10
 
 
 def breaker(**more: object) -> Breaker:

@@ -48,6 +48,7 @@ class Breaker:
     _opened_ns: int = 0
     _probing: bool = False
     _ends: deque[list[int]] = field(default_factory=deque)
+    _shared_until_ns: int = 0
     _ended: int = 0
     _failed: int = 0
     _costs: deque[tuple[int, Nanos]] = field(default_factory=deque)
@@ -96,14 +97,16 @@ class Breaker:
 
     def _end(self, now_ns: int, *, failed: bool) -> None:
         """Count an end. Those of one sixteenth of the span share an entry, so any load fits a short list."""
-        ends, span_ns = self._ends, self.policy.span_ms * 1_000_000
+        ends = self._ends
         self._ended += 1
         self._failed += failed
-        if ends and now_ns - ends[-1][0] < span_ns // 16:
+        if ends and now_ns < self._shared_until_ns:
             newest = ends[-1]
             newest[1] += 1
             newest[2] += failed
             return
+        span_ns = self.policy.span_ms * 1_000_000
+        self._shared_until_ns = now_ns + span_ns // 16
         while ends and ends[0][0] <= now_ns - span_ns:
             _, ended, failures = ends.popleft()
             self._ended -= ended

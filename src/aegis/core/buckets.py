@@ -24,20 +24,26 @@ class Rate:
 
 
 class Bucket(Protocol):
-    """One rate, counted. `take` answers 0 when the call may start, else the nanoseconds until it may."""
+    """One rate, counted. `take` answers 0 when the call may start, else the nanoseconds until it may. `scale` changes
+    the rate to `percent` of what it is for, and forgets no start: slowing down never lets more through.
+    """
 
     def take(self, now_ns: int) -> int: ...
     def give_back(self) -> None: ...
     def room(self, now_ns: int) -> int: ...
+    def scale(self, rate: Rate, percent: int, now_ns: int) -> None: ...
 
 
-def bucket_for(rate: Rate, *, percent: int = 100) -> Bucket:
-    """A fresh bucket for a rate, scaled down to `percent` of it (at least one call)."""
-    count = max(1, rate.count * percent // 100)
+def bucket_for(rate: Rate) -> Bucket:
+    """A fresh bucket for a rate."""
     if rate.kind == "token":
-        refill = max(1, (rate.refill or rate.count) * percent // 100)
-        return TokenBucket(size=count, gap_ns=rate.per_ms * 1_000_000 // refill)
-    return SlidingWindow(count=count, span_ns=rate.per_ms * 1_000_000)
+        return TokenBucket(size=rate.count, gap_ns=_gap_ns(rate, 100))
+    return SlidingWindow(count=rate.count, span_ns=rate.per_ms * 1_000_000)
+
+
+def _gap_ns(rate: Rate, percent: int) -> int:
+    refill = max(1, (rate.refill or rate.count) * percent // 100)
+    return rate.per_ms * 1_000_000 // refill
 
 
 @dataclass(slots=True, kw_only=True)
@@ -57,7 +63,8 @@ class SlidingWindow:
         if len(starts) < self.count:
             starts.append(now_ns)
             return 0
-        return starts[0] + self.span_ns - now_ns
+        # After scaling down there may be more starts than places: as many have to leave first.
+        return starts[len(starts) - self.count] + self.span_ns - now_ns
 
     def give_back(self) -> None:
         """The newest start did not happen: nothing was sent."""
@@ -66,7 +73,12 @@ class SlidingWindow:
 
     def room(self, now_ns: int) -> int:
         self._forget(now_ns)
-        return self.count - len(self._starts)
+        return max(0, self.count - len(self._starts))
+
+    def scale(self, rate: Rate, percent: int, now_ns: int) -> None:
+        """At least one start stays; those of the last span still count."""
+        self._forget(now_ns)
+        self.count = max(1, rate.count * percent // 100)
 
     def _forget(self, now_ns: int) -> None:
         gone = now_ns - self.span_ns
@@ -102,3 +114,9 @@ class TokenBucket:
             return self.size
         missing = -(-(self._full_at_ns - now_ns) // self.gap_ns)
         return self.size - missing
+
+    def scale(self, rate: Rate, percent: int, now_ns: int) -> None:
+        """It holds the same share of its new size as of the old one, rounded down (at least one place)."""
+        room, size = self.room(now_ns), self.size
+        self.size, self.gap_ns = max(1, rate.count * percent // 100), _gap_ns(rate, percent)
+        self._full_at_ns = now_ns + (self.size - self.size * room // size) * self.gap_ns

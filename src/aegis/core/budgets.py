@@ -162,16 +162,19 @@ def _window_lines(budget: Budget, amounts: Amounts, part: str) -> Iterator[Line]
 class Route:
     """The lines that one kind of call has to fit, grouped by unit: all lines of a unit need the same of it."""
 
-    __slots__ = ("groups", "lines", "throttled", "units")
+    __slots__ = ("groups", "lines", "paid", "throttled", "units")
 
     def __init__(self, lines: Sequence[Line]) -> None:
         self.lines = tuple(lines)
         self.units = tuple(dict.fromkeys(line.unit for line in lines))
         self.groups = tuple(tuple(line for line in lines if line.unit == unit) for unit in self.units)
         self.throttled = tuple(line for line in lines if line.throttle is not None)
+        self.paid = self.units == (MONEY,)
 
     def needs(self, cost: int, usage: Usage) -> tuple[int, ...]:
         """What a cost and a usage take of each unit: money, or units of the meter."""
+        if self.paid:
+            return (cost,)
         return tuple([cost if unit == MONEY else units_of(usage, unit) for unit in self.units])
 
 
@@ -188,20 +191,21 @@ class BudgetBook:
             names = tuple(sorted(budget.scope))
             exact = tuple(budget.scope[name] for name in names)
             self._groups.setdefault(names, {}).setdefault(exact, []).append(budget)
-        self._names = tuple(sorted({name for names in self._groups for name in names}))
+        self.names = tuple(sorted({name for names in self._groups for name in names}))
+        """What budgets ask calls about: the names in any of their scopes."""
         self._shares = any(budget.reserve for budget in budgets)
         self._remembered: dict[tuple[str | Priority, ...], Route] = {}
         self._lines: dict[tuple[str, str], tuple[Line, ...]] = {}
 
     def route(self, call: Call, model: str) -> Route:
         """Every line that `call`, made with `model`, has to fit, in the order of their keys."""
-        values: tuple[str | Priority, ...] = tuple([_value(call, model, name) for name in self._names])
+        values: tuple[str | Priority, ...] = tuple([_value(call, model, name) for name in self.names])
         key = (*values, call.priority) if self._shares else values
         if call.alarm:
             key = (*key, "alarm")
         found = self._remembered.get(key)
         if found is None:
-            found = self._find(dict(zip(self._names, map(str, values), strict=True)), call.priority, alarm=call.alarm)
+            found = self._find(dict(zip(self.names, map(str, values), strict=True)), call.priority, alarm=call.alarm)
             if len(self._remembered) >= ROUTES_REMEMBERED:
                 self._remembered.clear()
             self._remembered[key] = found

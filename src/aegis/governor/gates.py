@@ -6,7 +6,7 @@ Breakers stand per service and per model, so that one broken model does not clos
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from aegis.core.breakers import Breaker, BreakerState
 from aegis.core.buckets import Bucket, Rate, bucket_for
@@ -42,50 +42,98 @@ class ServiceStatus:
     waiting: int = 0
 
 
+class Passage:
+    """The way to one model of a service: the breakers and buckets that every call to it passes, looked up once."""
+
+    __slots__ = ("breakers", "buckets", "model", "service")
+
+    def __init__(self, service: str, model: str, breakers: Sequence[Breaker], buckets: Sequence[Bucket]) -> None:
+        self.service, self.model = service, model
+        self.breakers, self.buckets = tuple(breakers), tuple(buckets)
+
+    def enter(self, now_ns: int) -> None:
+        """Take from every gate, or raise `BreakerOpen` or `RateLimited`: then no gate keeps anything of it."""
+        for breaker in self.breakers:
+            if breaker.state is not BreakerState.CLOSED:
+                self._probe(now_ns)
+                break
+        for number, bucket in enumerate(self.buckets):
+            if wait_ns := bucket.take(now_ns):
+                self._unused(number)
+                raise RateLimited(f"{self.service}: its rate is used up", retry_after_ms=_ms(wait_ns))
+
+    def give_back(self) -> None:
+        """A later gate refused: the call was not made."""
+        self._unused(len(self.buckets))
+
+    def learn(self, failure: BaseException | None, cost: Nanos, now_ns: int) -> None:
+        """The call was made and ended. Only the service's own failures count against it: not an answer that blames
+        our request, not a caller that went away.
+        """
+        for breaker in self.breakers:
+            if failure is None:
+                breaker.succeeded(now_ns, cost)
+            elif isinstance(failure, ServiceError) and failure.status not in OWN_FAULTS:
+                breaker.failed(now_ns, str(failure), cost)
+            else:
+                breaker.unused()
+
+    def _probe(self, now_ns: int) -> None:
+        for number, breaker in enumerate(self.breakers):
+            if wait_ns := breaker.wait(now_ns):
+                for earlier in self.breakers[:number]:
+                    earlier.unused()
+                what = f"{self.service} {self.model}".rstrip()
+                raise BreakerOpen(f"{what}: the breaker is open ({breaker.why})", retry_after_ms=_ms(wait_ns))
+
+    def _unused(self, buckets: int) -> None:
+        for breaker in self.breakers:
+            breaker.unused()
+        for bucket in self.buckets[:buckets]:
+            bucket.give_back()
+
+
 class Gates:
     """The gates of all services."""
 
     def __init__(self, policies: Mapping[str, ServicePolicy], clock: Clock, known: Known) -> None:
         self._policies, self._clock, self._known = policies, clock, known
         self._breakers: dict[tuple[str, str], Breaker] = {}
-        self._paths: dict[tuple[str, str], tuple[Breaker, ...]] = {}
+        self._passages: dict[tuple[str, str], Passage] = {}
         self._buckets: dict[str, list[Bucket]] = {}
         self._steps: dict[str, ThrottleStep] = {}
         self._last_ns: dict[str, int] = {}
-        self._percent: dict[str, int] = {}
 
     def policy(self, service: str) -> ServicePolicy:
         return self._policies.get(service, DEFAULT)
 
-    def admit(self, call: Call, model: str, route: Route) -> Passage:
+    def passage(self, service: str, model: str) -> Passage:
+        """The way to a model: the service's breaker and buckets, then the model's own breaker."""
+        found = self._passages.get((service, model))
+        if found is None:
+            policy = self.policy(service)
+            found = Passage(
+                service, model, self._breakers_of(service, model, policy), self._buckets_of(service, policy)
+            )
+            if len(self._passages) >= MODELS_MAX:
+                self._passages.clear()
+            self._passages[service, model] = found
+        return found
+
+    def admit(self, call: Call, passage: Passage, route: Route, now_ns: int) -> None:
         """Let a call through every gate, or raise `BreakerOpen`, `Throttled` or `RateLimited`: then no gate keeps
         anything of it.
         """
-        policy, now_ns = self.policy(call.service), self._clock.monotonic_ns()
         if route.throttled:
             self._throttle(call, route.throttled, now_ns)
-        breakers = self._paths.get((call.service, model)) or self._path(call.service, model, policy)
-        for number, breaker in enumerate(breakers):
-            if breaker.state is not BreakerState.CLOSED and (wait_ns := breaker.wait(now_ns)):
-                for earlier in breakers[:number]:
-                    earlier.unused()
-                raise BreakerOpen(
-                    f"{call.service} {model}".rstrip() + f": the breaker is open ({breaker.why})",
-                    retry_after_ms=_ms(wait_ns),
-                )
-        passage = Passage(self._clock, breakers)
-        for bucket in self._buckets_of(call.service, policy):
-            if wait_ns := bucket.take(now_ns):
-                passage.give_back()
-                raise RateLimited(f"{call.service}: its rate is used up", retry_after_ms=_ms(wait_ns))
-            passage.buckets.append(bucket)
+        passage.enter(now_ns)
         self._last_ns[call.service] = now_ns
-        return passage
 
     def slow(self, service: str, percent: int) -> None:
         """Scale a service's rate to `percent` of what is configured (100: back to normal)."""
-        self._percent[service] = percent
-        self._buckets.pop(service, None)
+        now_ns = self._clock.monotonic_ns()
+        for bucket, rate in self._counted(service, self.policy(service)):
+            bucket.scale(rate, percent, now_ns)
 
     def status(self, service: str) -> ServiceStatus:
         policy = self.policy(service)
@@ -107,16 +155,11 @@ class Gates:
         """Services that are configured or were called."""
         return {*self._policies, *(service for service, _ in self._breakers), *self._last_ns}
 
-    def _path(self, service: str, model: str, policy: ServicePolicy) -> tuple[Breaker, ...]:
-        """The breakers on the way to a model: the service's, then its own."""
+    def _breakers_of(self, service: str, model: str, policy: ServicePolicy) -> Sequence[Breaker]:
         if policy.breaker is None:
             return ()
         names = ("", model) if model and len(self._breakers) < MODELS_MAX else ("",)
-        path = tuple(self._breakers.setdefault((service, n), Breaker(policy=policy.breaker)) for n in names)
-        if len(self._paths) >= MODELS_MAX:
-            self._paths.clear()
-        self._paths[service, model] = path
-        return path
+        return [self._breakers.setdefault((service, name), Breaker(policy=policy.breaker)) for name in names]
 
     def _throttle(self, call: Call, lines: tuple[Line, ...], now_ns: int) -> None:
         hardest = ThrottleStep.NONE
@@ -143,41 +186,11 @@ class Gates:
     def _buckets_of(self, service: str, policy: ServicePolicy) -> Sequence[Bucket]:
         buckets = self._buckets.get(service)
         if buckets is None:
-            percent = self._percent.get(service, 100)
-            buckets = self._buckets[service] = [bucket_for(rate, percent=percent) for rate in policy.rates]
+            buckets = self._buckets[service] = [bucket_for(rate) for rate in policy.rates]
         return buckets
 
     def _counted(self, service: str, policy: ServicePolicy) -> Iterator[tuple[Bucket, Rate]]:
         return zip(self._buckets_of(service, policy), policy.rates, strict=True)
-
-
-@dataclass(slots=True)
-class Passage:
-    """What the gates took for one call, to be given back or learned from."""
-
-    clock: Clock
-    breakers: tuple[Breaker, ...]
-    buckets: list[Bucket] = field(default_factory=list)
-
-    def give_back(self) -> None:
-        """A later gate refused: the call was not made."""
-        for breaker in self.breakers:
-            breaker.unused()
-        for bucket in self.buckets:
-            bucket.give_back()
-
-    def learn(self, failure: BaseException | None, cost: Nanos) -> None:
-        """The call was made and ended. Only the service's own failures count against it: not an answer that blames
-        our request, not a caller that went away.
-        """
-        now_ns = self.clock.monotonic_ns()
-        for breaker in self.breakers:
-            if failure is None:
-                breaker.succeeded(now_ns, cost)
-            elif isinstance(failure, ServiceError) and failure.status not in OWN_FAULTS:
-                breaker.failed(now_ns, str(failure), cost)
-            else:
-                breaker.unused()
 
 
 _BADNESS = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}

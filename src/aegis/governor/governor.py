@@ -25,9 +25,10 @@ from aegis.core.telemetry import Observer
 from aegis.core.usage import check_usage
 from aegis.governor.account import Account, Spend
 from aegis.governor.allowances import Hold
-from aegis.governor.cache import AnswerCache, answer_key
+from aegis.governor.cache import BYTES_MAX, AnswerCache, answer_key
 from aegis.governor.gates import Gates, ServiceStatus
 from aegis.governor.holder import Holder
+from aegis.governor.plans import Plan, Plans
 from aegis.governor.policies import ServicePolicy
 from aegis.governor.queue import WaitingRoom
 from aegis.governor.records import Explanation, budget_refusal
@@ -41,7 +42,8 @@ class Governor:
     """Admits metered calls; `core.ports.Governs`. Use it as `async with governor:`, which joins the ledger and, at
     the end, reports everything and gives back what was lent.
 
-    `holder` names this process in the ledger: two live processes must not share a name.
+    `holder` names this process in the ledger: two live processes must not share a name. `cache_bytes` bounds the
+    answers that are kept in memory.
     """
 
     def __init__(
@@ -55,16 +57,16 @@ class Governor:
         answers: Answers | None = None,
         observers: Sequence[Observer] = (),
         holder: str = "main",
+        cache_bytes: int = BYTES_MAX,
     ) -> None:
         self._prices, self._ledger, self._clock = prices, ledger, clock
-        self._book = self._book_of(budgets)
         self._teller = Teller(clock, observers)
         self._holder = Holder(ledger=ledger, clock=clock, name=holder, news=self._teller.news)
         self._gates = Gates(services or {}, clock, self._holder.allowance)
-        self._cache = AnswerCache(clock, answers)
+        self._cache = AnswerCache(clock, answers, bytes_max=cache_bytes)
         self._switch = StopSwitch(self._name)
         self._rooms: dict[str, WaitingRoom] = {}
-        self._account = Account(ledger, self._book, clock, self._holder.idle)
+        self.rebudget(budgets)
         self._tasks: TaskGroup | None = None
 
     # --- the path --------------------------------------------------------------------------------------------
@@ -83,17 +85,19 @@ class Governor:
         `BadInput` for a bound that is no count of units.
         """
         check_usage(worst)
-        if reservation.price is not None and reservation.route is not None and reservation.hold is not None:
-            needs = reservation.route.needs(reservation.price.worst(worst), worst)
+        if reservation.plan is not None and reservation.hold is not None:
+            needs = reservation.plan.route.needs(reservation.plan.price.worst(worst), worst)
             self._holder.shrink(reservation.hold, needs)
 
-    async def _open(self, call: Call) -> Reservation:
+    async def _open(self, admission: Admission) -> Reservation:
         """A place in the queue of the service, where the gates are tried until they let the call through."""
-        started_ns = self._clock.monotonic_ns()
+        call, started_ns = admission.call, self._clock.monotonic_ns()
         check_usage(call.worst)
         try:
-            room = self._rooms.get(call.service) or self._room(call.service)
-            reservation = await room.enter(call, self._attempt)
+            if call.wait_ms or self._rooms.get(call.service):
+                reservation = await self._room(call.service).enter(call, self._attempt)
+            else:  # nobody waits, nor may this one
+                reservation = await self._attempt(call)
         except Refused as refusal:
             row = refusal.row if isinstance(refusal, BudgetExceeded) else None
             attempt = self._holder.attempt(call.id)
@@ -103,6 +107,7 @@ class Governor:
             self._teller.failed(call, error, started_ns)
             raise
         reservation.started_ns = started_ns
+        admission.reservation = reservation
         return reservation
 
     async def _attempt(self, call: Call) -> Reservation:
@@ -111,41 +116,46 @@ class Governor:
         for model in candidates(call):
             try:
                 self._switch.check(call, model)
-                return await self._admit(call, model)
+                return await (self._answer(call, model) if call.cache_key else self._reserve(call, model))
             except Refused as no:
                 refusal = no
         assert refusal is not None, "there is always a candidate"
         raise refusal
 
-    async def _admit(self, call: Call, model: str) -> Reservation:
-        """Cache, breaker, throttle, bucket, then every budget line at once. A refusal keeps nothing."""
-        key = answer_key(call, model) if call.cache_key else ""
-        if key and (answer := await self._cache.find(key)) is not None:
-            attempt = self._holder.attempt(call.id)
-            return Reservation(id=attempt, call=call, model=model, cached=answer, end="cached")
+    async def _answer(self, call: Call, model: str) -> Reservation:
+        """An answer from before, or else the place of the one that asks."""
+        key = answer_key(call, model)
+        if (answer := await self._cache.find(key)) is not None:
+            cached = Reservation(call, model)
+            cached.id, cached.cached, cached.end = self._holder.attempt(call.id), answer, "cached"
+            return cached
         try:
-            price, name = self._prices.found(call.service, model, self._clock.now().date())
-            worst, route = price.worst(call.worst), self._book.route(call, name)
-            reservation = Reservation(call=call, model=model, key=key, price=price, worst=worst, route=route)
-            reservation.passage = self._gates.admit(call, model, route)
-            await self._reserve(reservation, route)
+            reservation = await self._reserve(call, model)
         except BaseException:
             self._cache.land(key, None)
             raise
+        reservation.key = key
         return reservation
 
-    async def _reserve(self, reservation: Reservation, route: Route) -> None:
-        """All lines or none; then the journal, durable before the block is entered."""
-        call, needs = reservation.call, route.needs(reservation.worst, reservation.call.worst)
+    async def _reserve(self, call: Call, model: str) -> Reservation:
+        """Breaker, throttle, bucket; then every budget line at once; then the journal, durable before the block is
+        entered. A refusal keeps nothing.
+        """
+        now_ns = self._clock.monotonic_ns()
+        plan, reservation = self._plans.plan(call, model, now_ns), Reservation(call, model)
+        reservation.plan, reservation.worst = plan, plan.price.worst(call.worst)
+        self._gates.admit(call, plan.passage, plan.route, now_ns)
         try:
-            hold = self._holder.take(call.id, route, needs) or await self._ask(call, route, needs)
+            needs = plan.route.needs(reservation.worst, call.worst)
+            hold = self._holder.take(call.id, plan.route, needs) or await self._ask(call, plan.route, needs)
             reservation.id, reservation.hold = hold.attempt, hold
             hold.journalled = hold.journalled or reservation.worst > 0
             if hold.journalled:
                 await self._holder.sent(hold, self._teller.sent(reservation, hold))
         except BaseException:
-            self._give_back(reservation)
+            self._give_back(reservation, plan)
             raise
+        return reservation
 
     async def _ask(self, call: Call, route: Route, needs: tuple[int, ...]) -> Hold:
         hold = await self._holder.reserve(call.id, route, needs)
@@ -153,10 +163,9 @@ class Governor:
             raise budget_refusal(hold, self._clock.now())
         return hold
 
-    def _give_back(self, reservation: Reservation) -> None:
+    def _give_back(self, reservation: Reservation, plan: Plan) -> None:
         """Nothing was sent: the gates and the ledger get back what they gave."""
-        if reservation.passage is not None:
-            reservation.passage.give_back()
+        plan.passage.give_back()
         if reservation.hold is not None:
             reservation.void()
             self._holder.end(reservation.hold, reservation.amounts(), self._teller.unsent(reservation))
@@ -169,8 +178,8 @@ class Governor:
             self._holder.note(entry)
         else:
             self._holder.end(reservation.hold, reservation.amounts(), entry)
-        if reservation.passage is not None:
-            reservation.passage.learn(failure, reservation.cost)
+        if reservation.plan is not None:
+            reservation.plan.passage.learn(failure, reservation.cost, self._clock.monotonic_ns())
         if reservation.key:
             keep_ms = self._gates.policy(reservation.call.service).cache_ms
             self._cache.land(reservation.key, reservation.answer or None, keep_ms=keep_ms)
@@ -246,11 +255,9 @@ class Governor:
 
     def rebudget(self, budgets: Sequence[Budget]) -> None:
         """From now on these budgets hold. A lowered limit refuses at once, also below what is spent already."""
-        self._book = self._book_of(budgets)
-        self._account = Account(self._ledger, self._book, self._clock, self._holder.idle)
-
-    def _book_of(self, budgets: Sequence[Budget]) -> BudgetBook:
-        return BudgetBook(tuple(under_one_name(budgets, self._prices, self._clock.now().date())))
+        book = BudgetBook(tuple(under_one_name(budgets, self._prices, self._clock.now().date())))
+        self._plans = Plans(book, self._prices, self._gates, self._clock)
+        self._account = Account(self._ledger, book, self._clock, self._holder.idle)
 
     def _name(self, service: str, model: str) -> str:
         return self._prices.name(service, model, self._clock.now().date())

@@ -7,6 +7,7 @@ lent for money, joins again under a new epoch, and corrects what its lost calls 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -70,8 +71,19 @@ class _Batch:
     sent: list[tuple[int, Entry]] = field(default_factory=list)
     wants: list[_Waiting] = field(default_factory=list)
     whole: bool = False
-    done: anyio.Event = field(default_factory=anyio.Event)
-    error: StoreError | None = None
+    waiting: list[asyncio.Future[None]] = field(default_factory=list)
+
+    def over(self, error: StoreError | None = None) -> None:
+        """It was applied, or failed: everybody who waits hears of it in one turn of the loop."""
+        waiting, self.waiting = self.waiting, []
+        for future in waiting:
+            if future.done():  # its caller was cancelled
+                continue
+            if error is None:
+                future.set_result(None)
+            else:
+                future.set_exception(error)
+                future.exception()  # it was looked at, should its caller be cancelled before it runs again
 
 
 class Holder:
@@ -201,13 +213,14 @@ class Holder:
         if hold is not None and hold.epoch == self._epoch:
             hold.bundle.give_back(hold.needs)
 
-    async def _wait(self, batch: _Batch) -> None:
+    def _wait(self, batch: _Batch) -> asyncio.Future[None]:
         if self._stopped:
             raise StoreError("the governor was left: nobody reports to the ledger any more")
-        self._wake.set()
-        await batch.done.wait()
-        if batch.error is not None:
-            raise batch.error
+        if not batch.waiting:
+            self._wake.set()
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        batch.waiting.append(future)
+        return future
 
     # --- the reporter: one task, one batch at a time ----------------------------------------------------------
 
@@ -219,15 +232,12 @@ class Holder:
                     await self._wake.wait()
                     self._wake = anyio.Event()
                     self._reporting, self._batch = self._batch, _Batch()
-                    await self._report_or_doubt(self._reporting)
-                    self._reporting.done.set()
+                    self._reporting.over(await self._report_or_doubt(self._reporting))
             finally:
                 # Whoever waits hears of the end, however it came about.
                 self._stopped = True
                 for batch in (self._reporting, self._batch):
-                    if not batch.done.is_set():
-                        batch.error = StoreError("the ledger's reporter came to an end")
-                        batch.done.set()
+                    batch.over(StoreError("the ledger's reporter came to an end"))
 
     def stop(self) -> None:
         """End `run` when it has reported what is there."""
@@ -260,7 +270,7 @@ class Holder:
         await self._ledger.leave(self._name, self._epoch)
         self._drop()
 
-    async def _report_or_doubt(self, batch: _Batch) -> None:
+    async def _report_or_doubt(self, batch: _Batch) -> StoreError | None:
         try:
             try:
                 await self._report(batch)
@@ -269,10 +279,11 @@ class Holder:
                 self._doubtful = True
                 await self._report(batch)
         except StoreError as error:
-            batch.error = error
             # Nobody knows whether it was applied: money is no longer admitted from memory.
             self._doubtful = True
             self._allowances.drop(journalled_only=True)
+            return error
+        return None
 
     async def _report(self, batch: _Batch) -> None:
         if self._doubtful or self._clock.monotonic_ns() >= self._lease_until_ns:

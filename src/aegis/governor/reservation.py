@@ -2,50 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine
 from types import TracebackType
-from typing import Literal
+from typing import Any, Literal
 
-from aegis.core.budgets import Route
 from aegis.core.calls import Call, Usage
 from aegis.core.errors import Billed, ServiceError, UnknownPrice
 from aegis.core.money import Nanos
-from aegis.core.prices import Price
 from aegis.core.usage import check_usage
 from aegis.governor.allowances import Hold
-from aegis.governor.gates import Passage
+from aegis.governor.plans import Plan
 
 End = Literal["", "settled", "void", "worst", "cached"]
 _NOTHING: Usage = {"requests": 0}
 
 
-@dataclass(slots=True, kw_only=True)
 class Reservation:
     """A call that every gate let through; `core.ports.Admitted`.
 
     `cached` is an earlier answer: then no call is to be made and nothing is reserved. `worst` is what is held and
     `cost` what was charged, in nano-dollars; `model` is the chosen candidate (empty for a service without models).
-    `repeated` counts settlements after the first: they change nothing.
+    `repeated` counts settlements after the first: they change nothing. `plan` and `hold` are None where nothing was
+    reserved. One is made for every call: what few calls have (an answer, a key) stands on the class until it is set.
     """
 
-    call: Call
-    model: str
     id: str = ""
     worst: Nanos = 0
     cached: bytes | None = None
     cost: Nanos = 0
     end: End = ""
-    usage: Usage = field(default_factory=dict)
+    usage: Usage = _NOTHING
     answer: bytes = b""
     repeated: int = 0
     key: str = ""
-    price: Price | None = None
-    route: Route | None = None
+    plan: Plan | None = None
     hold: Hold | None = None
-    passage: Passage | None = None
     started_ms: int = 0
     started_ns: int = 0
+
+    def __init__(self, call: Call, model: str) -> None:
+        self.call, self.model = call, model
 
     def settle(self, usage: Usage, *, answer: bytes = b"") -> None:
         """Record the true usage, once; `answer` may then answer later calls with the same `cache_key`.
@@ -57,9 +53,9 @@ class Reservation:
             self.repeated += 1
             return
         check_usage(usage)
-        if self.price is not None:
+        if self.plan is not None:
             try:
-                self.cost = self.price.cost(usage)
+                self.cost = self.plan.price.cost(usage)
             except UnknownPrice:
                 self.cost = self.worst
         self.usage, self.answer, self.end = usage, answer, "settled"
@@ -84,7 +80,7 @@ class Reservation:
 
     def amounts(self) -> tuple[int, ...]:
         """What this call took of each unit of its route."""
-        return self.route.needs(self.cost, self.usage) if self.route is not None else ()
+        return self.plan.route.needs(self.cost, self.usage) if self.plan is not None else ()
 
 
 class Admission:
@@ -93,21 +89,22 @@ class Admission:
     A class and not a generator: it is entered for every call, and a generator costs more than all six lines.
     """
 
-    __slots__ = ("_call", "_close", "_open", "_reservation")
+    __slots__ = ("_close", "_open", "call", "reservation")
 
     def __init__(
         self,
-        open_: Callable[[Call], Awaitable[Reservation]],
+        open_: Callable[[Admission], Coroutine[Any, Any, Reservation]],
         close: Callable[[Reservation, BaseException | None], None],
         call: Call,
     ) -> None:
-        self._open, self._close, self._call = open_, close, call
+        self._open, self._close, self.call = open_, close, call
+        self.reservation: Reservation | None = None
 
-    async def __aenter__(self) -> Reservation:
-        self._reservation = await self._open(self._call)
-        return self._reservation
+    def __aenter__(self) -> Coroutine[Any, Any, Reservation]:
+        return self._open(self)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._close(self._reservation, error)
+        assert self.reservation is not None, "a block is left after it was entered"
+        self._close(self.reservation, error)

@@ -1,0 +1,59 @@
+"""What holds for every call of one kind - its price, its budget lines, its gates - looked up once and used for many.
+
+Policy: a plan is forgotten when a day begins (prices have dates) and when budgets change; the memory is bounded, since
+what calls say about themselves comes from outside.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aegis.core.budgets import BudgetBook, Route
+from aegis.core.calls import Call
+from aegis.core.ports import Clock
+from aegis.core.prices import Price, PriceBook
+from aegis.governor.gates import Gates, Passage
+
+PLANS_MAX: Final = 10_000
+"""Kinds of calls that are remembered."""
+AGE_NS: Final = 1_000_000_000
+"""How long after midnight UTC yesterday's prices may still be used: the wall clock is looked at once a second."""
+
+
+class Plan:
+    """A kind of call: its price, the lines that it has to fit, and the gates on its way."""
+
+    __slots__ = ("passage", "price", "route")
+
+    def __init__(self, price: Price, route: Route, passage: Passage) -> None:
+        self.price, self.route, self.passage = price, route, passage
+
+
+class Plans:
+    """The plans of the calls that were made today."""
+
+    def __init__(self, book: BudgetBook, prices: PriceBook, gates: Gates, clock: Clock) -> None:
+        self._book, self._prices, self._gates, self._clock = book, prices, gates, clock
+        self._found: dict[tuple[object, ...], Plan] = {}
+        self._looked_ns, self._day = clock.monotonic_ns(), clock.now().date()
+
+    def plan(self, call: Call, model: str, now_ns: int) -> Plan:
+        """The plan of a call made with `model`. Raises `UnknownPrice`."""
+        if now_ns - self._looked_ns > AGE_NS:
+            self._look(now_ns)
+        scope = call.scope
+        says = (call.service, model, call.operation, int(call.priority), *[scope.get(n) for n in self._book.names])
+        found = self._found.get(says)
+        if found is None:
+            price, name = self._prices.found(call.service, model, self._day)
+            found = Plan(price, self._book.route(call, name), self._gates.passage(call.service, model))
+            if len(self._found) >= PLANS_MAX:
+                self._found.clear()
+            self._found[says] = found
+        return found
+
+    def _look(self, now_ns: int) -> None:
+        day = self._clock.now().date()
+        if day != self._day:
+            self._found.clear()
+        self._looked_ns, self._day = now_ns, day
