@@ -26,6 +26,7 @@ COMMANDS: Lazy = {
     "report": ("aegis.cli.report:group", "Written reports from the record."),
     "budget": ("aegis.cli.budget:group", "How every budget stands; set a limit."),
     "spend": ("aegis.cli.spend:command", "What each service, key, model or incident came to."),
+    "key": ("aegis.cli.key:group", "Virtual keys for programs that use the gateway."),
     "explain": ("aegis.cli.explain:explain", "Why a call was admitted or refused."),
     "price": ("aegis.cli.price:group", "What models and services cost."),
     "stop": ("aegis.cli.stop:stop", "Admit no more calls of a scope."),
