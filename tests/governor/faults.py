@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.governor.histories import Modules
+from tests.governor.watched import Modules
 
 SOURCE = Path(__file__).resolve().parents[2] / "src" / "aegis"
 COPIED = [

@@ -7,237 +7,24 @@ deed (`invariants`). Hypothesis draws the deeds, or a seeded generator where onl
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
-from importlib import import_module
 from random import Random
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
-from tests.governor import invariants
+from tests.governor import checks
+from tests.governor.checks import DOUBLED
+from tests.governor.deeds import DEEDS, PASSES, ROLLING_MS, SCALES, Clock, Deed, Scale, deed
 from tests.governor.invariants import Broken, holds
+from tests.governor.watched import Memory, Modules, Process, Sent, Watched
 
 T = TypeVar("T")
 STEPS = 40
 DEED_BYTES, DEEDS_TOGETHER = 4, 5
 """Hypothesis draws some deeds at once, as bytes: drawing each of them costs more than doing it."""
 HOLDERS = 3
-HOUR_MS = 3_600_000
-ROLLING_MS = 2 * HOUR_MS
-PASSES = (1, 30, 3_000, 8_000, 20_000, 36_000, HOUR_MS, 26 * HOUR_MS)
-"""Milliseconds: a moment, a report, idle allowance, across midnight, a lease renewed, a lease lost, an hour, a day."""
-DOUBLED = 10**6
-"""What a confused caller reports a second time; the first report has to stay."""
-
-
-class Modules:
-    """The code under test, from the package as it stands or from a changed copy of it."""
-
-    def __init__(self, package: str = "aegis") -> None:
-        self.package = package
-        self.budgets = import_module(f"{package}.core.budgets")
-        self.windows = import_module(f"{package}.core.windows")
-        self.errors = import_module(f"{package}.core.errors")
-        self.ledger = import_module(f"{package}.core.ledger")
-        self.memory = import_module(f"{package}.stores.memory_ledger")
-        self.holder = import_module(f"{package}.governor.holder")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scale:
-    """How tight the budgets of a history are, what may happen in it, and when it begins."""
-
-    limit: int
-    need_max: int
-    start: datetime
-    excess: bool = False
-    relimits: bool = False
-
-
-NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
-MIDNIGHT_SOON = datetime(2026, 11, 30, 23, 59, 50, tzinfo=UTC)
-SCALES = (
-    Scale(limit=8, need_max=4, start=NOON),
-    Scale(limit=8, need_max=4, start=MIDNIGHT_SOON),
-    Scale(limit=64, need_max=12, start=NOON),
-    Scale(limit=400, need_max=150, start=NOON),
-    Scale(limit=400, need_max=150, start=MIDNIGHT_SOON, excess=True),
-    Scale(limit=64, need_max=30, start=NOON, excess=True),
-    Scale(limit=64, need_max=30, start=NOON, relimits=True),
-    Scale(limit=8, need_max=4, start=NOON, excess=True, relimits=True),
-)
-
-
-class Deed(NamedTuple):
-    """One step: what is done, by or to which process or call, how much of it, and in which way."""
-
-    name: str
-    which: int
-    part: int
-    way: int
-
-
-_NAMES = (
-    *("admit",) * 7,
-    *("together",) * 4,
-    *("settle",) * 5,
-    *("shrink",) * 2,
-    *("tick",) * 3,
-    *("flush",) * 2,
-    *("meanwhile",) * 2,
-    *("crash",) * 2,
-    *("fail",) * 3,
-    *("wait",) * 5,
-    *("sweep", "leave", "relimit"),
-    *("give_up",) * 2,
-    *("excess",) * 2,
-)
-_WHICH, _PARTS, _WAYS = 6, 101, 8
-DEEDS = len(_NAMES) * _WHICH * _PARTS * _WAYS
-
-
-def deed(number: int) -> Deed:
-    """Every number below `DEEDS` is one deed."""
-    number, way = divmod(number, _WAYS)
-    number, part = divmod(number, _PARTS)
-    name, which = divmod(number, _WHICH)
-    return Deed(_NAMES[name], which, part, way)
-
-
-class Clock:
-    """Sleeping takes no time here; whoever else is polite does its housekeeping meanwhile."""
-
-    def __init__(self, start: datetime) -> None:
-        self.wall, self.mono_ns = start, 10**9
-        self.meanwhile: Any = None
-
-    def now(self) -> datetime:
-        return self.wall
-
-    def now_ms(self) -> int:
-        return int(self.wall.timestamp() * 1_000)
-
-    def monotonic_ns(self) -> int:
-        return self.mono_ns
-
-    async def sleep_ms(self, milliseconds: int) -> None:
-        await asyncio.sleep(0)
-        if self.meanwhile is not None:
-            await self.meanwhile()
-
-    def pass_ms(self, milliseconds: int) -> None:
-        self.wall += timedelta(milliseconds=milliseconds)
-        self.mono_ns += milliseconds * 1_000_000
-
-
-class Memory:
-    """The ledger in memory; its records lie open. `stores.py` has the same face for databases."""
-
-    def __init__(self, modules: Modules) -> None:
-        self._modules = modules
-
-    async def open(self, clock: Clock) -> Any:
-        self._ledger = self._modules.memory.MemoryLedger(clock)
-        return self._ledger
-
-    async def books(self) -> Any:
-        return self._ledger.shelf
-
-    async def crossings(self) -> Any:
-        return [crossing for crossing, _ in self._ledger.shelf.crossings.values()]
-
-    async def close(self) -> None:
-        return
-
-
-class Watched:
-    """The ledger as holders see it: it fails on demand, before it applied a report or after, so that nobody knows;
-    and every answer is checked on the way out.
-    """
-
-    def __init__(self, ledger: Any, store: Any, errors: Any) -> None:
-        self._ledger, self._store, self._errors = ledger, store, errors
-        self._given: dict[str, int] = {}
-        self._crossed: set[tuple[str, str, str, str]] = set()
-        self.relimited = False
-        self.plan = ""
-
-    async def _may_fail(self, when: str) -> None:
-        await asyncio.sleep(0)  # others take their turn while a report is under way
-        if self.plan == when:
-            self.plan = ""
-            raise self._errors.StoreError(f"the store failed {when} it took it")
-
-    async def join(self, holder: str) -> Any:
-        await self._may_fail("before")
-        joined = await self._ledger.join(holder)
-        holds(joined.epoch > self._given.get(holder, 0), "I6 an epoch was given twice", holder, joined.epoch)
-        self._given[holder] = joined.epoch
-        await self._may_fail("after")
-        return joined
-
-    async def sync(self, request: Any) -> Any:
-        await self._may_fail("before")
-        epoch = (await self._store.books()).holders[request.holder][0]
-        try:
-            answer = await self._ledger.sync(request)
-        except self._errors.Fenced:
-            holds(request.epoch != epoch, "I6 a holder was fenced that is its own", request.holder)
-            raise
-        holds(request.epoch == epoch, "I6 a fenced holder was heard", request.holder, request.epoch, epoch)
-        self._crossings_are_news(answer)
-        if request.wants:
-            invariants.grants_suffice(request, answer, await self._store.books())
-        await self._may_fail("after")
-        return answer
-
-    def _crossings_are_news(self, answer: Any) -> None:
-        """I10: once per window; a rolling one only anew after it said that it was reset."""
-        for c in answer.crossings:
-            what = (c.budget, c.part, c.window.partition(" @")[0], c.level)
-            holds(what not in self._crossed or self.relimited, "I10 a level was crossed twice", c)
-            self._crossed.add(what)
-        for reset in answer.resets:
-            self._crossed = {what for what in self._crossed if what[:3] != (reset.budget, reset.part, reset.window)}
-
-    async def leave(self, holder: str, epoch: int) -> None:
-        await self._ledger.leave(holder, epoch)
-
-    async def sweep(self) -> Any:
-        return await self._ledger.sweep()
-
-    async def told(self, crossings: Any) -> None:
-        await self._ledger.told(crossings)
-
-    async def totals(self) -> Any:
-        return await self._ledger.totals(date.min)
-
-
-@dataclass(eq=False)
-class Process:
-    """One holder and the task that reports for it."""
-
-    name: str
-    holder: Any
-    task: asyncio.Task[None]
-
-
-@dataclass(eq=False)
-class Sent:
-    """A call that was sent: the rows it holds, what it may still take, and what it took when it ended."""
-
-    process: Process
-    hold: Any
-    may: tuple[int, ...]
-    rows: tuple[int, ...]
-    at_ms: int
-    took: dict[int, int] = field(default_factory=dict)
-    above: dict[int, int] = field(default_factory=dict)
-    cost: int = -1
 
 
 class World:
@@ -338,7 +125,7 @@ class World:
         """Do one deed, then check everything."""
         getattr(self, done.name)(done)
         self.tell()
-        self.check()
+        checks.everything(self)
 
     def admit(self, done: Deed) -> None:
         route, need = done.way % 4, done.part % (self.scale.need_max + 1)
@@ -440,7 +227,7 @@ class World:
             self.over = True
             amounts = tuple(need + 1 + done.part for need in call.may)
             self.charge(call, amounts)
-            call.above = {row: amount for row, amount in call.took.items()}
+            call.above = dict(call.took)
             self.finish(call, amounts)
 
     def finish(self, call: Sent, amounts: tuple[int, ...], *, twice: bool = False) -> None:
@@ -508,72 +295,18 @@ class World:
             self.over = self.ledger.relimited = True
             self.routes = self.make_routes(max(4, self.scale.limit * done.part // 100))
 
-    # --- what has to hold
-
-    def check(self) -> None:
-        """Every invariant, as the records are now."""
-        books = self.run(self.store.books())
-        invariants.within_limits(books, exact=not self.over)
-        invariants.truth_is_counted(books, self.charged(books), self.forgiven(books))
-        invariants.crashes_are_covered(books)
-        invariants.settled_is_journalled(books, self.calls)
-        invariants.ends_once(books, self.states, DOUBLED)
-        for call in self.open:
-            on_record = not call.hold.journalled or call.hold.attempt in books.journal
-            holds(on_record, "I5 a call under way is not on record", call.hold.attempt)
-        self.holders_have_what_they_were_lent(books)
-
-    def charged(self, books: Any) -> dict[int, int]:
-        """What was truly charged per row; of a rolling one, what its span still covers."""
-        begin, charged = self.clock.now_ms() - ROLLING_MS, {}
-        for row, at_ms, units in self.charges:
-            if at_ms > begin or books.rows[row].kind != "rolling":
-                charged[row] = charged.get(row, 0) + units
-        return charged
-
-    def forgiven(self, books: Any) -> dict[int, int]:
-        """Truth above a worst case that is not on record yet."""
-        forgiven: Counter[int] = Counter()
-        for attempt, call in self.calls.items():
-            if call.above:
-                entry = books.journal[attempt][1] if attempt in books.journal else None
-                if entry is None or (entry.state, entry.cost) != ("settled", call.cost):
-                    forgiven.update(call.above)
-        return forgiven
-
-    def holders_have_what_they_were_lent(self, books: Any) -> None:
-        """I3: free, held and spent are the lease and the excess, while the holder is who it thinks it is."""
-        for name, process in self.processes.items():
-            holder = process.holder
-            if holder._doubtful or books.holders.get(name, (0, 0))[0] != holder._epoch:
-                continue
-            allowances, under_way = holder._allowances, self.under_way(process)
-            for a in (*allowances._current.values(), *allowances._retired.values()):
-                lent = books.lent.get((name, a.row), 0) + a.excess
-                has = a.idle + a.held + a.spent
-                holds(a.held == under_way[a.row], "I3 what is held is not what calls hold", name, a.row, a.held)
-                holds(has == lent, "I3 a holder has not what it was lent", name, a.row, has, lent)
-                holds(min(a.free, a.freed, a.held, a.spent, a.excess) >= 0, "I3 an amount is negative", name, a.row)
-
-    def under_way(self, process: Process) -> Counter[int]:
-        """What the calls of a process hold of each row."""
-        held: Counter[int] = Counter()
-        for call in self.open:
-            if call.process is process and call.hold.epoch == process.holder._epoch:
-                held.update(call.hold.units(call.hold.needs))
-        return held
-
     # --- the end
 
     def end(self) -> None:
-        """After quiet nothing is held: every call ended, every process left or was swept."""
+        """Everybody comes to rest: every call ends, every process leaves or is swept, and somebody new comes."""
         self.ledger.plan = ""
         for call in list(self.open):
             self.charge(call, call.may)
             self.finish(call, call.may)
+        self.open.clear()
         for process in (*self.zombies, *self.processes.values()):
             self.run(process.holder.flush())
-        self.the_living_are_on_record(self.run(self.store.books()))
+        checks.the_living_are_on_record(self, self.run(self.store.books()))
         for process in self.processes.values():
             self.run(self.quietly(process.holder.leave()))
         self.clock.pass_ms(60_000)
@@ -581,25 +314,8 @@ class World:
         self.start("late")
         self.run(self.processes["late"].holder.flush())  # whoever comes hears what nobody was told
         self.tell()
-        self.check()
-        untold = [crossing for crossing in self.run(self.store.crossings()) if crossing not in self.told]
-        holds(not untold, "I10 a level was crossed and never told", untold)
-        books = self.run(self.store.books())
-        for row in books.rows.values():
-            holds(row.leased == 0, "I7 a hold outlived its holder", row)
-        invariants.totals_are_the_journal(books, self.run(self.ledger.totals()))
-
-    def the_living_are_on_record(self, books: Any) -> None:
-        """However often the store failed: a call whose process lives is on record at what it cost."""
-        alive = {*self.zombies, *self.processes.values()}
-        for attempt, call in self.calls.items():
-            if call.process in alive and call.hold.journalled and call.cost > 0:
-                found = books.journal.get(attempt)
-                holds(found is not None, "I5 a call was sent that is not on record", attempt)
-                seen = (found[1].state, found[1].cost)
-                holds(
-                    seen == ("settled", call.cost), "I5 the journal does not know the truth", attempt, *seen, call.cost
-                )
+        checks.everything(self)
+        checks.nothing_is_left(self)
 
     def close(self) -> None:
         tasks = asyncio.all_tasks(self.loop)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.governor.histories import MIDNIGHT_SOON, NOON, Deed, Scale
+from tests.governor.deeds import MIDNIGHT_SOON, NOON, Deed, Scale
 
 ALL = 67
 """The part with which `settle` charges the whole need."""

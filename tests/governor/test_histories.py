@@ -11,9 +11,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 from tests.governor.faults import FAULTS, SQL_FAULTS, planted
-from tests.governor.histories import Histories, Memory, Modules, played, seeded
+from tests.governor.histories import Histories, played, seeded
 from tests.governor.scripts import SCRIPTS
 from tests.governor.stores import Sqlite
+from tests.governor.watched import Memory, Modules
 
 STEPS = 8
 """Of five deeds each, so 40 deeds a history."""
