@@ -73,7 +73,7 @@ def stopped_logging(number: int) -> dict[str, Any]:
 
 async def burst(home: Path, *, incidents: int, seconds: float) -> dict[str, Any]:
     """Run the burst in the empty folder `home`; what happened, as counts, seconds and megabytes."""
-    watch = Watch()
+    watch, peak_mb = Watch(), _peak_mb()
     # The three that come back are asked as often as they like: the sandbox needs no pace.
     machine = Machine(lane_rules={name: LaneRule(digest_over=rule.digest_over) for name, rule in RULES.items()})
     async with sandbox(home / "sandbox") as serving:
@@ -106,7 +106,7 @@ async def burst(home: Path, *, incidents: int, seconds: float) -> dict[str, Any]
         "all_opened_s": round(worked, 1),
         "all_delivered_s": round(delivered, 1),
         "critical_page_s": round((watch.paged_ns - critical_ns) / 1e9, 2),
-        "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "rss_grown_mb": _peak_mb() - peak_mb,
         "deliveries": _by_end(counts),
         "received": got,
     }
@@ -123,6 +123,10 @@ async def _pour(app: App, incidents: int, seconds: float) -> int:
             await app.take(json.dumps(CRITICAL).encode(), source="bench")
         await anyio.sleep(max(0.0, began + seconds * (batch + 1) / batches - time.perf_counter()))
     return critical_ns
+
+
+def _peak_mb() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
 def _by_end(counts: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:

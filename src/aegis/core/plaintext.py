@@ -40,7 +40,10 @@ def one_line(text: str) -> str:
 
 def lines(text: str) -> str:
     """The text (its first `READ_MAX` characters) without invisible ones; line ends become line feeds, ends are trimmed."""
-    return _INVISIBLE.sub("", _LINE_ENDS.sub("\n", text[:READ_MAX])).strip()
+    text = text[:READ_MAX]
+    if text.isprintable() and text.isascii():
+        return text.strip()  # what most text is: no control and nothing invisible in it
+    return _INVISIBLE.sub("", _LINE_ENDS.sub("\n", text)).strip()
 
 
 def defang(text: str) -> str:
@@ -48,14 +51,20 @@ def defang(text: str) -> str:
 
     People and tools in this field read the form back; nobody can follow it by a slip of the hand.
     """
-    text = _HTTP.sub(lambda found: found[0][0] + "xx", text).replace("://", "[:]//")
-    text = _LINKING_SCHEME.sub(r"\1[:]", text)
-    text = _QUAD.sub(r"\1[.]\2", text)
+    if ":" in text:
+        text = _HTTP.sub(lambda found: found[0][0] + "xx", text).replace("://", "[:]//")
+        text = _LINKING_SCHEME.sub(r"\1[:]", text)
+    if "." in text:
+        text = _QUAD.sub(r"\1[.]\2", text)
+    elif text.isascii():
+        return text
     return _DOMAIN_DOT.sub("[.]", text)
 
 
 def size(text: str) -> int:
     """The length of a text in UTF-16 units: never less than its characters, so a limit counted either way holds."""
+    if text.isascii():
+        return len(text)
     return len(text) + sum(character > "\uffff" for character in text)
 
 

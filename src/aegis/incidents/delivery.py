@@ -180,8 +180,10 @@ class Lanes:
             now_ns = self._clock.monotonic_ns()
             lane.learn(error, now_ns)
             took_ms = (now_ns - began_ns) // MS
-            if len(told) > 1:
-                receipt = Receipt(note=f"in a digest of {len(told)}")
+            if len(told) == 1:
+                await self._end(lane, told[0], receipt, error, took_ms)
+                return
+            receipt = Receipt(note=f"in a digest of {len(told)}")
             async with anyio.create_task_group() as ends:
                 for delivery in told:
                     ends.start_soon(self._end, lane, delivery, receipt, error, took_ms)
