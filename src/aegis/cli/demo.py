@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from aegis.cli.commands import Speaking, json_option
+from aegis.cli.commands import Group, json_option
 from aegis.cli.session import session, show_json
 
 PORT = 8787
@@ -23,9 +23,12 @@ FOLDER_MARK = ".aegis-demo"
 """Stands in a demo's folder: only a folder with it is emptied for the next demo."""
 
 
-@click.command(
-    cls=Speaking,
-    examples=("aegis demo", "aegis demo --fast --seed 7 --json"),
+@click.group(
+    cls=Group,
+    name="demo",
+    invoke_without_command=True,
+    examples=("aegis demo", "aegis demo --fast --seed 7 --json", "aegis demo cost"),
+    lazy={"cost": ("aegis.cli.demo_cost:command", "Watch AWS stay within its quotas.")},
 )
 @click.option("--fast", is_flag=True, help="Play without pauses, then end.")
 @click.option("--seed", default=7, show_default=True, help="The same seed tells exactly the same story.")
@@ -38,6 +41,8 @@ def command(fast: bool, seed: int, leave: bool, port: int, as_json: bool) -> Non
 
     from aegis.cli.opened import alone
 
+    if click.get_current_context().invoked_subcommand:
+        return
     home = _folder(seed)
     with alone(home):
         _empty(home)

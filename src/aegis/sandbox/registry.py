@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from aegis.sandbox.service import Service
 from aegis.sandbox.services import (
     anthropic,
+    athena,
     attack,
+    bedrock,
     datadog,
     discord,
+    freetier,
     jira,
     openai,
     pagerduty,
@@ -37,5 +40,8 @@ SERVICES: Mapping[str, Service] = {
         splunk.SERVICE,
         sentry.SERVICE,
         twilio.SERVICE,
+        athena.SERVICE,
+        bedrock.SERVICE,
+        freetier.SERVICE,
     )
 }

@@ -7,6 +7,7 @@ when its caller goes away, since what it used is only known at its end.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
@@ -36,22 +37,41 @@ _PASSING: Final = frozenset(
 """Codes that may pass by waiting (the modelled errors of Athena, Bedrock and S3 in botocore)."""
 
 
-def make_client(name: str, *, region: str | None = None, endpoint: str | None = None) -> Any:
+STAND_IN_REGION: Final = "eu-west-1"
+STAND_IN_KEY: Final = "sandbox"
+"""What a stand-in on this machine is asked with: no key of the environment is read for it."""
+_NOTHING_OF_HERE: Final = {
+    "profile": (None, None, None, None),
+    "config_file": (None, None, os.devnull, None),
+    "credentials_file": (None, None, os.devnull, None),
+}
+"""botocore's variables (`SESSION_VARIABLES`: name in the file, in the environment, default, conversion), unset."""
+
+
+def make_client(name: str, *, region: str | None = None, endpoint: str | None = None, stand_in: bool = False) -> Any:
     """A boto3 client that never retries by itself: every attempt is a call that the governor admitted.
 
-    Credentials come from boto3's usual places. Raises `ConfigError` when boto3 is missing or has no region.
+    Credentials come from boto3's usual places; `stand_in` says that `endpoint` is the sandbox: then a made-up key is
+    used, and no proxy of the environment. Raises `ConfigError` when boto3 is missing or has no region.
     """
     try:
         import boto3
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError
+        from botocore.session import Session as _Bare
     except ImportError as error:
         raise ConfigError("AWS needs boto3; run: pip install 'aegis[aws]'") from error
     settings = Config(
-        retries={"total_max_attempts": 1, "mode": "standard"}, connect_timeout=CONNECT_S, read_timeout=READ_S
+        retries={"total_max_attempts": 1, "mode": "standard"},
+        connect_timeout=CONNECT_S,
+        read_timeout=READ_S,
+        **({"proxies": {}} if stand_in else {}),
     )
+    keys = {"aws_access_key_id": STAND_IN_KEY, "aws_secret_access_key": STAND_IN_KEY} if stand_in else {}
+    region = region or (STAND_IN_REGION if stand_in else None)
     try:
-        return boto3.client(name, region_name=region, endpoint_url=endpoint, config=settings)
+        session = boto3.Session(botocore_session=_Bare(_NOTHING_OF_HERE)) if stand_in else boto3
+        return session.client(name, region_name=region, endpoint_url=endpoint, config=settings, **keys)
     except BotoCoreError as error:
         raise ConfigError(f"no {name} client: {error}") from error
 
