@@ -1,21 +1,25 @@
-"""A provider in a process of its own: it charges every call when it hears of it, whatever becomes of the caller."""
+"""A provider in a process of its own: it charges every call when it hears of it, whatever becomes of the caller.
+
+It hears `ATTEMPT UNITS` and answers `done`; to `bill` it answers everything that it charged, as one line of JSON.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 
 
 async def serve() -> None:
-    total = 0
+    charged: dict[str, int] = {}
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal total
         while line := await reader.readline():
-            if line == b"total\n":
-                writer.write(b"%d\n" % total)
+            if line == b"bill\n":
+                writer.write(json.dumps(charged).encode() + b"\n")
             else:
-                total += int(line)
+                attempt, _, units = line.decode().rpartition(" ")
+                charged[attempt] = charged.get(attempt, 0) + int(units)
                 writer.write(b"done\n")
             await writer.drain()
         writer.close()

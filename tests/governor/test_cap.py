@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import random
 import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import anyio
@@ -90,8 +92,10 @@ def provider() -> Iterator[int]:
     process.stdout.close()
 
 
-def worker(store: Path, holder: str, port: int, limit: Nanos, calls: int, at_once: int) -> subprocess.Popen[str]:
-    numbers = [str(number) for number in (port, limit, WORST, calls, at_once)]
+def worker(
+    store: Path, holder: str, port: int, limit: Nanos, *, calls: int, at_once: int, used: int
+) -> subprocess.Popen[str]:
+    numbers = [str(number) for number in (port, limit, WORST, calls, at_once, used)]
     return subprocess.Popen(
         [sys.executable, "-m", "tests.governor.worker", store, holder, *numbers],
         stdout=subprocess.PIPE,
@@ -101,19 +105,28 @@ def worker(store: Path, holder: str, port: int, limit: Nanos, calls: int, at_onc
     )
 
 
-async def charged(port: int) -> int:
-    """What the provider has charged in all."""
+async def bill(port: int) -> dict[str, int]:
+    """What the provider has charged, by attempt."""
     async with await anyio.connect_tcp("127.0.0.1", port) as stream:
-        await stream.send(b"total\n")
-        return int(await stream.receive())
+        await stream.send(b"bill\n")
+        text = b""
+        while not text.endswith(b"\n"):
+            text += await stream.receive()
+        return dict(json.loads(text))
 
 
-async def settled(store: Path, limit: Nanos, *lost: str) -> tuple[int, int]:
-    """What the ledger has settled and still lends, after the lost holders' allowances were taken back."""
-    database, clock = await Database.open(store), SystemClock()
+class LaterClock(SystemClock):
+    """The time a minute from now: every lease of a process that is gone has ended, with its grace."""
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(minutes=1)
+
+
+async def settled(store: Path, limit: Nanos) -> tuple[int, int]:
+    """What the ledger has settled and still lends, once the leases of those that are gone have ended."""
+    database, clock = await Database.open(store), LaterClock()
     ledger = SqliteLedger(database, clock)
-    for holder in lost:
-        await ledger.leave(holder, (await ledger.join(holder)).epoch)
+    await ledger.sweep()
     stage = Stage(*month(limit), ledger=ledger, clock=clock)  # type: ignore[arg-type]
     async with stage.governor as governor:
         [balance, _] = await governor.balances()
@@ -121,38 +134,68 @@ async def settled(store: Path, limit: Nanos, *lost: str) -> tuple[int, int]:
     return balance.settled, balance.held
 
 
+@pytest.fixture
+async def store(tmp_path: Path) -> Path:
+    """A store that exists, so that the processes need not make it at the same moment."""
+    await (await Database.open(tmp_path / "aegis.db")).close()
+    return tmp_path / "aegis.db"
+
+
 @pytest.mark.anyio
-async def test_four_processes_on_one_file_pass_exactly_fifty(tmp_path: Path, provider: int) -> None:
-    store, limit = tmp_path / "aegis.db", 50 * WORST
-    await (await Database.open(store)).close()
-    workers = [worker(store, f"w{number}", provider, limit, calls=250, at_once=250) for number in range(4)]
+async def test_of_a_thousand_callers_in_four_processes_on_one_file_exactly_fifty_pass(
+    store: Path, provider: int
+) -> None:
+    limit = 50 * WORST
+    workers = [worker(store, f"w{number}", provider, limit, calls=250, at_once=250, used=100) for number in range(4)]
     admitted = [int(process.communicate(timeout=60)[0]) for process in workers]
     assert sum(admitted) == 50
-    assert await charged(provider) == limit
+    assert sum((await bill(provider)).values()) == limit
     assert await settled(store, limit) == (limit, 0)
 
 
 @pytest.mark.anyio
-async def test_processes_that_are_killed_never_overspend_and_never_undercount(
-    tmp_path: Path, provider: int, *, long: bool
+async def test_four_processes_that_use_half_of_their_worst_case_leave_less_than_one_of_them_unused(
+    store: Path, provider: int
 ) -> None:
-    cycles, limit = (200, 400_000) if long else (6, 60_000)
-    store, chance = tmp_path / "aegis.db", random.Random(7)
-    await (await Database.open(store)).close()
+    limit = 50 * WORST
+    workers = [worker(store, f"w{number}", provider, limit, calls=100, at_once=5, used=50) for number in range(4)]
+    admitted = [int(process.communicate(timeout=60)[0]) for process in workers]
+    truth = sum((await bill(provider)).values())
+    assert truth == sum(admitted) * WORST // 2
+    assert limit - WORST < truth <= limit
+    assert await settled(store, limit) == (truth, 0)
+
+
+@pytest.mark.anyio
+async def test_processes_that_are_killed_never_overspend_and_never_undercount(
+    store: Path, provider: int, *, long: bool
+) -> None:
+    cycles, limit, chance = 200 if long else 20, 10**6, random.Random(7)
     for _ in range(cycles):
-        pair = [worker(store, name, provider, limit, calls=10**9, at_once=4) for name in ("a", "b")]
-        began = await charged(provider)
+        pair = [worker(store, name, provider, limit, calls=10**9, at_once=4, used=-1) for name in ("a", "b")]
+        began = len(await bill(provider))
         patience = time.monotonic() + 10
-        while await charged(provider) == began and time.monotonic() < patience:
+        while len(await bill(provider)) == began and time.monotonic() < patience:
             await anyio.sleep(0.02)
         await anyio.sleep(chance.uniform(0, 0.15))
         for process in pair:
             process.kill()
             process.communicate()
-    truth = await charged(provider)
-    counted, held = await settled(store, limit, "a", "b")
-    assert 0 < truth <= counted <= limit
+    charged = await bill(provider)
+    counted, held = await settled(store, limit)
+    assert 0 < sum(charged.values()) <= counted <= limit
     assert held == 0
     with sqlite3.connect(store) as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        assert connection.execute("SELECT count(*) FROM ledger_journal WHERE state = 'sent'").fetchone() == (0,)
+        assert_nothing_is_lost(connection, charged)
+
+
+def assert_nothing_is_lost(connection: sqlite3.Connection, charged: Mapping[str, int]) -> None:
+    """Call by call: what was charged is on record at its cost, or at its worst case where nobody lived to say more."""
+    assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert connection.execute("SELECT count(*) FROM ledger_sent").fetchone() == (0,)
+    ends = {row[0]: row[1:] for row in connection.execute("SELECT attempt, state, cost FROM ledger_journal")}
+    for attempt, units in charged.items():
+        assert ends[attempt] in (("settled", units), ("worst", WORST))
+    assert {state for state, _ in ends.values()} <= {"settled", "worst", "void"}
+    [counted] = connection.execute("SELECT settled FROM ledger_rows WHERE budget = 'everything'").fetchone()
+    assert counted == sum(cost for _, cost in ends.values())

@@ -1,6 +1,7 @@
 """A program under the cap, in a process of its own: it makes calls to the provider until it is told or killed.
 
-`worker.py STORE HOLDER PORT LIMIT WORST CALLS AT_ONCE` prints how many calls were admitted when it is done.
+`worker.py STORE HOLDER PORT LIMIT WORST CALLS AT_ONCE USED` prints how many calls were admitted when it is done. USED is
+the percent of its worst case that every call truly takes; below 0 each takes another part of it.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ def month(limit: int) -> list[Budget]:
     return [Budget(name="everything", windows=windows), Budget(name="m", windows=windows, scope={"model": "m"})]
 
 
-async def work(store: Path, holder: str, port: int, limit: int, worst: int, calls: int, at_once: int) -> int:
+async def work(
+    store: Path, holder: str, port: int, limit: int, worst: int, calls: int, at_once: int, percent: int
+) -> int:
     clock, admitted = SystemClock(), 0
     database = await Database.open(store)
     governor = Governor(
@@ -64,10 +67,10 @@ async def work(store: Path, holder: str, port: int, limit: int, worst: int, call
                 models=("m",),
                 worst={"input_tokens": worst},
             )
-            used = worst if at_once > 8 else number % (worst + 1)
+            used = worst * percent // 100 if percent >= 0 else number % (worst + 1)
             try:
                 async with governor.admit(call) as reservation:
-                    writer.write(b"%d\n" % used)
+                    writer.write(f"{reservation.id} {used}\n".encode())
                     await reader.readline()
                     admitted += 1
                     reservation.settle({"input_tokens": used})
