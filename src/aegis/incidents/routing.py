@@ -115,9 +115,15 @@ KEEPING = frozenset({"pagerduty", "jira"})
 are ours, and are edited wherever the word was said.
 """
 
+NOTING = frozenset({"pagerduty", "slack", "teams", "discord", "jira"})
+"""Services where people talk about an incident: notes go there, and nowhere else."""
+
 
 def is_echo(incident: Incident, change: Change, service: str) -> bool:
-    """Whether telling this service of a status would only send its own word back."""
+    """Whether telling this service would only send its own word back, or whether it has no place for notes."""
+    if change == "noted":
+        notes = [entry for entry in incident.timeline if entry.kind == "note"]
+        return service not in NOTING or (bool(notes) and notes[-1].attributes.get("via") == service)
     return service in KEEPING and service == incident.status_via and change in ("acknowledged", "resolved", "reopened")
 
 
