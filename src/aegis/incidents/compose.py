@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from aegis.core.incidents import Analysis, AnalysisSource, Detection, Finding, Incident, Observable, Verdict
 from aegis.core.money import format_usd, show_usd
-from aegis.core.notifications import Button, Change, Fact, Notification
+from aegis.core.notifications import Button, Change, Fact, Note, Notification
 from aegis.core.plaintext import fit, one_line
 from aegis.core.techniques import TECHNIQUES
 from aegis.core.wording import rfc3339
@@ -76,6 +76,7 @@ def compose(
         techniques=named_techniques(incident)[:TECHNIQUES_SHOWN],
         link=link,
         buttons=links(incident),
+        note=newest_note(incident) if change == "noted" else None,
         document=document(incident, change=change),
     )
 
@@ -93,6 +94,15 @@ def _facts(incident: Incident, analysis: Analysis, summary: str) -> tuple[Fact, 
         ("Cost", show_usd(incident.cost, decimals=4) if incident.cost else ""),
     ]
     return tuple(Fact(label, fit(one_line(value), FACT_CHARS)) for label, value in rows if value)
+
+
+def newest_note(incident: Incident) -> Note | None:
+    """The last thing that somebody wrote about the incident; `via` as people write it."""
+    entry = next((one for one in reversed(incident.timeline) if one.kind == "note"), None)
+    if entry is None:
+        return None
+    via = entry.attributes.get("via", "")
+    return Note(by=entry.attributes.get("by", ""), via=DISPLAY_NAMES.get(via, via), text=entry.text)
 
 
 def _standing(incident: Incident) -> str:

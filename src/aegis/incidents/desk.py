@@ -53,7 +53,7 @@ class Desk:
     async def note(
         self, incident_id: str, by: str, via: str = HERE, at: datetime | None = None, *, text: str
     ) -> Incident:
-        """Write into the timeline; nobody is told."""
+        """Write into the timeline; the channels that people talk in are told, but for the one it came from."""
         return await self.say(incident_id, "note", by=by, via=via, at=at, text=text)
 
     async def assign(
@@ -81,7 +81,7 @@ class Desk:
             return after if after is incident else with_entries(after)
 
         def tell(before: Incident, after: Incident) -> Tell:
-            change = change_between(before, after)
+            change = "noted" if verb == "note" else change_between(before, after)
             return Tell(change, (change,)) if change else Tell()
 
         changed = await self._record.change(incident_id, apply, tell=tell)

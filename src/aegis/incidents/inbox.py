@@ -16,12 +16,15 @@ import orjson
 from aegis.core.errors import BadInput
 from aegis.core.inbound import Act, Alert, BudgetNotice, Received, UnsettledAlert, alert_digest, alert_record
 from aegis.core.incidents import Incident, Observable, ObservableKind, Status
+from aegis.core.plaintext import defang
 from aegis.core.ports import Arrivals, Clock
 from aegis.incidents.act_links import LinkedAct
 from aegis.incidents.desk import Desk
 
 SETTLED_MAX = 500
 """Alerts that are over, looked at in one turn."""
+COMPARED = 200
+"""Letters of a note by which it is known again: channels cut long ones."""
 ALERT: ObservableKind = "alert"
 """The kind of observable that an alert is known by."""
 
@@ -99,6 +102,9 @@ class Inbox:
             return None
 
     async def _said(self, act: Act, incident_id: str) -> Incident:
+        incident = await self._desk.get(incident_id)
+        if act.verb == "note" and incident is not None and is_ours(incident, act.text):
+            return incident
         if act.verb == "escalate":
             text = f"Escalated to {act.text}" if act.text else "Escalated"
             return await self._desk.say(incident_id, "note", by=act.by, via=act.via, at=act.at, text=text)
@@ -138,6 +144,22 @@ class Inbox:
             await self._desk.resolve(incident.id, product, product, text=f"{named} is over")
         else:
             await self._desk.note(incident.id, product, product, text=f"{named} is over")
+
+
+def is_ours(incident: Incident, text: str) -> bool:
+    """Whether a note that comes in is one that we wrote there ourselves: it names the incident, as our messages do, or it
+    says (as `core.wording.told_note` does) what is in the timeline already. Taking it would send it round for ever.
+    """
+    if incident.id in text:
+        return True
+    said = _letters(text)
+    written = (_letters(entry.text)[:COMPARED] for entry in incident.timeline if entry.kind == "note")
+    return text.startswith("Note by ") and any(one and one in said for one in written)
+
+
+def _letters(text: str) -> str:
+    """The letters and digits of a text as our channels write them."""
+    return "".join(character for character in defang(text).lower() if character.isalnum())
 
 
 def _digest(fingerprint: str) -> str:
