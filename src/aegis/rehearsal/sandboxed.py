@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +13,7 @@ from aegis.core.errors import ConfigError
 from aegis.core.references import Reference
 from aegis.core.secret import Secret
 from aegis.sandbox.server import Serving
+from aegis.sandbox.services.webhook import SECRET
 
 _KEYS: Mapping[str, str] = {
     "SANDBOX_KEY": "sandbox-key",
@@ -37,18 +38,36 @@ connectors:
   sentry: {{dsn: env:SANDBOX_SENTRY}}
 """
 
+_MORE: Mapping[str, str] = {
+    "email": """\
+  email: {{host: 127.0.0.1, port: {mail_port}, security: none, sender: aegis@example.com, to: soc@example.com}}
+""",
+    "twilio": """\
+  twilio:
+    {{account: AC00000000000000000000000000000000, token: env:SANDBOX_KEY, sender: "+15005550006",
+     sms_to: "+15005550001", call_to: "+15005550001", base_url: "{twilio}"}}
+""",
+    "webhook": """\
+  webhook: {{webhook: env:SANDBOX_WEBHOOK, secret: env:SANDBOX_SIGNING}}
+""",
+}
+"""Connectors that a rehearsal has only when it is asked for them: not everybody is told by mail."""
 
-def sandbox_config(serving: Serving, *, more: str = "") -> Config:
-    """The configuration of an Aegis that knows only the sandbox. `more` is YAML put in front of the services."""
+
+def sandbox_config(serving: Serving, *, more: str = "", extra: Collection[str] = ()) -> Config:
+    """The configuration of an Aegis that knows only the sandbox. `more` is YAML put in front of the services; `extra`
+    names the connectors that not every rehearsal has (`email`, `twilio`, `webhook`).
+    """
+    text = _SERVICES + "".join(lines for name, lines in _MORE.items() if name in extra)
     with TemporaryDirectory() as folder:
         file = Path(folder) / "aegis.yaml"
-        file.write_text(more + _SERVICES.format(**serving.addresses()), encoding="utf-8")
+        file.write_text(more + text.format(**serving.addresses(), mail_port=serving.mail_port), encoding="utf-8")
         return load(file, {})
 
 
 def sandboxed(config: Config, serving: Serving) -> Config:
     """A person's own configuration, with the sandbox in the place of every outside service."""
-    stand_in = sandbox_config(serving)
+    stand_in = sandbox_config(serving, extra=config.connectors)
     return replace(config, services=stand_in.services, connectors=stand_in.connectors)
 
 
@@ -60,6 +79,8 @@ def sandbox_secrets(serving: Serving) -> Mapping[str, Secret]:
         "SANDBOX_TEAMS": f"{addresses['teams']}/workflows/demo",
         "SANDBOX_DISCORD": f"{addresses['discord']}/api/webhooks/100000000000000001/sandbox-token",
         "SANDBOX_SENTRY": serving.sentry_dsn(),
+        "SANDBOX_WEBHOOK": f"{addresses['webhook']}/hooks/sandbox",
+        "SANDBOX_SIGNING": SECRET,
     }
     return {name: Secret(value) for name, value in keys.items()}
 

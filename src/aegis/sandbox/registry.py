@@ -10,8 +10,10 @@ from aegis.sandbox.services import (
     athena,
     attack,
     bedrock,
+    cloudwatch,
     datadog,
     discord,
+    email,
     freetier,
     jira,
     openai,
@@ -22,6 +24,7 @@ from aegis.sandbox.services import (
     teams,
     twilio,
     virustotal,
+    webhook,
 )
 
 SERVICES: Mapping[str, Service] = {
@@ -40,6 +43,9 @@ SERVICES: Mapping[str, Service] = {
         splunk.SERVICE,
         sentry.SERVICE,
         twilio.SERVICE,
+        email.SERVICE,
+        webhook.SERVICE,
+        cloudwatch.SERVICE,
         athena.SERVICE,
         bedrock.SERVICE,
         freetier.SERVICE,

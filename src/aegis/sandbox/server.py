@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from aegis.core.addresses import is_loopback
 from aegis.core.errors import ConfigError
 from aegis.sandbox.face import Scope, asgi
+from aegis.sandbox.mailbox import mailbox
 from aegis.sandbox.registry import SERVICES
 from aegis.sandbox.world import World
 
@@ -37,9 +38,10 @@ ENDING_S = 2
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """A running sandbox."""
+    """A running sandbox. `mail_port` is where its mail server stands, on the same host."""
 
     url: str
+    mail_port: int = 0
 
     def addresses(self) -> Mapping[str, str]:
         """The base address of each service, for `base_url` in the configuration."""
@@ -87,7 +89,8 @@ async def serve(world: World, *, host: str = "127.0.0.1", port: int = 0) -> Asyn
     )
     number = listener.getsockname()[1]
     try:
-        yield Serving(f"http://[{host}]:{number}" if ":" in host else f"http://{host}:{number}")
+        async with mailbox(world, host) as mail_port:
+            yield Serving(f"http://[{host}]:{number}" if ":" in host else f"http://{host}:{number}", mail_port)
     finally:
         server.close()
         await _end(state)

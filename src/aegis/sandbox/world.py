@@ -21,7 +21,7 @@ from aegis.sandbox.registry import SERVICES
 from aegis.sandbox.room import Document, Room, Terms
 from aegis.sandbox.service import Service
 
-NOTED = ("prometheus", "email")
+NOTED = ("prometheus",)
 """Services that are not spoken to over this HTTP: others count them with `World.note`."""
 
 
@@ -77,7 +77,7 @@ class World:
         self._write({"service": service.name, "record": record, "usage": reply.usage, "changes": changes})
 
     def note(self, name: str, line: str) -> None:
-        """Count something that a service got in another way (a scrape, a mail)."""
+        """Count something that a service got in another way (a scrape)."""
         self._tallies[name].add_noted(clip(line))
         self._write({"service": name, "noted": clip(line)})
 

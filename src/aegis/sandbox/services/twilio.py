@@ -148,6 +148,20 @@ def _call(asked: Asked, room: Room, found: re.Match[str]) -> Reply:
     return _sent(made, f"call: {spoken}", room.terms.prices.call_minute, {"calls": 1, "minutes": 1})
 
 
+def _account(_asked: Asked, _room: Room, found: re.Match[str]) -> Reply:
+    body = {"sid": found["account"], "friendly_name": "Sandbox", "status": "active", "type": "Trial"}
+    return reply_json(200, body, line="who is asking")
+
+
+def _kept(_asked: Asked, room: Room, found: re.Match[str]) -> Reply:
+    """How a message or call stands: everything arrives here."""
+    sid = found["sid"]
+    kind, status = ("call", "completed") if sid.startswith("CA") else ("message", "delivered")
+    if room.get(kind, sid) is None:
+        return _no(404, 20404, "no such message or call")
+    return reply_json(200, {"sid": sid, "status": status, "error_code": None, "price": None})
+
+
 def _spoken(twiml: str) -> str | None:
     """The text of a TwiML document, None if it is none. Documents with a DTD are refused, whatever it declares."""
     if not twiml:
@@ -172,6 +186,8 @@ def failure(status: int, retry_after_s: int | None) -> Reply:
 
 _ACCOUNT = r"/2010-04-01/Accounts/(?P<account>AC[0-9a-fA-F]{32})"
 ROUTES = (
+    route("GET", rf"{_ACCOUNT}\.json", _account),
+    route("GET", rf"{_ACCOUNT}/(Messages|Calls)/(?P<sid>(SM|CA)[0-9a-f]{{32}})\.json", _kept),
     route("POST", rf"{_ACCOUNT}/Messages\.json", _message),
     route("POST", rf"{_ACCOUNT}/Calls\.json", _call),
 )
