@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,7 +18,7 @@ from aegis.core.errors import StoreError
 from aegis.stores.faults import store_error
 from aegis.stores.handles import MEMORY, open_reader, open_writer
 from aegis.stores.readers import Readers
-from aegis.stores.schema import Migration, migrate, shipped
+from aegis.stores.schema import Migration, migrate, refuse_strangers, shipped
 from aegis.stores.writer import Ended, Waiting, Writer
 
 T = TypeVar("T")
@@ -141,6 +141,7 @@ def _answer(future: asyncio.Future[Any], end: Ended) -> None:
 def _prepared(path: str, migrations: Sequence[Migration]) -> sqlite3.Connection:
     """A writing connection to a sound store of the newest schema. Blocks."""
     try:
+        _refuse_strangers(path)
         connection = open_writer(path)
     except sqlite3.Error as error:
         raise store_error(error, path) from error
@@ -154,6 +155,14 @@ def _prepared(path: str, migrations: Sequence[Migration]) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _refuse_strangers(path: str) -> None:
+    """Before the first setting of ours, which would stay in the file. What else is wrong with it, opening it says."""
+    if path == MEMORY or not Path(path).exists():
+        return
+    with suppress(sqlite3.Error), closing(open_reader(path)) as connection:
+        refuse_strangers(connection, path)
 
 
 def _refuse_damage(connection: sqlite3.Connection, path: str) -> None:

@@ -26,6 +26,9 @@ _ADVICE = {
     sqlite3.SQLITE_CONSTRAINT: "a rule of the schema was about to be broken, so nothing was changed",
 }
 
+_NO_ROOM = frozenset({sqlite3.SQLITE_IOERR_SHMSIZE})
+"""What SQLite calls an error of the disk and is one of room: the index of the log could not grow."""
+
 _BROKEN_HANDLE = frozenset(
     {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOMEM}
 )
@@ -35,7 +38,8 @@ _BROKEN_HANDLE = frozenset(
 def store_error(error: sqlite3.Error, place: str) -> StoreError:
     """The error as the rest of Aegis may see it: which store, what is wrong, what to do."""
     name = getattr(error, "sqlite_errorname", "")
-    advice = _ADVICE.get(primary_code(error), "it could not answer")
+    code = getattr(error, "sqlite_errorcode", 0)
+    advice = _ADVICE.get(sqlite3.SQLITE_FULL if code in _NO_ROOM else primary_code(error), "it could not answer")
     detail = f" ({name}: {error})" if name else f" ({error})"
     return StoreError(f"The store {place}: {advice}{detail}")
 

@@ -78,10 +78,15 @@ def _is_ours(connection: sqlite3.Connection) -> bool:
 def _make_ours(connection: sqlite3.Connection, place: str) -> None:
     if _is_ours(connection):  # another process was faster by a moment
         return
-    if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-        raise StoreError(f"The store {place} belongs to another program: point the store at a file of its own")
+    refuse_strangers(connection, place)
     connection.execute(_RECORD)
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+
+
+def refuse_strangers(connection: sqlite3.Connection, place: str) -> None:
+    """Raise `StoreError` for a database that another program made; nothing of it is changed."""
+    if not _is_ours(connection) and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        raise StoreError(f"The store {place} belongs to another program: point the store at a file of its own")
 
 
 def _refuse_what_differs(applied: dict[int, tuple[str, str]], migrations: Sequence[Migration], place: str) -> None:
