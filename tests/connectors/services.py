@@ -1,5 +1,6 @@
 """The notifiers as the tests see them: how each is built, what its service answers, how its requests are checked."""
 
+import gzip
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from tests.connectors.contracts import Contract
 from tests.connectors.stories import CANARY, SECRET, FixedClock, answer
 
 from aegis.connectors import datadog, discord, jira, pagerduty, sentry, slack, splunk, teams
+from aegis.core.notifications import Change
 from aegis.core.ports import Http, HttpAnswer, HttpRequest, Notifier
 from aegis.core.secret import Secret
 
@@ -25,13 +27,19 @@ class NotifierCase:
     taken: Sequence[HttpAnswer]
     breaches: Check
     remote_id: str
+    taken_noted: Sequence[HttpAnswer] = ()
+
+    def answers(self, change: Change) -> Sequence[HttpAnswer]:
+        return self.taken_noted if change == "noted" and self.taken_noted else self.taken
 
 
 def body_of(request: HttpRequest) -> Any:
     """The JSON of a request; of an envelope, its event."""
+    packed = request.headers.get("Content-Encoding") == "gzip"
+    body = gzip.decompress(request.body) if packed else request.body
     if request.headers.get("Content-Type") == "application/x-sentry-envelope":
-        return json.loads(request.body.split(b"\n")[2])
-    return json.loads(request.body)
+        return json.loads(body.split(b"\n")[2])
+    return json.loads(body)
 
 
 def _by_contract(service: str, *names: str) -> Check:
@@ -87,6 +95,14 @@ def _sentry(shared: Path, request: HttpRequest) -> list[str]:
     return faults
 
 
+def _pagerduty(shared: Path, request: HttpRequest) -> list[str]:
+    if request.method == "GET":
+        return []
+    name = "incident_note" if request.url.endswith("/notes") else "enqueue"
+    return Contract.of(shared, "pagerduty", name).breaches(body_of(request))
+
+
+PAGERDUTY_CONFIG = pagerduty.Config(routing_key=SECRET, rest_token=SECRET, rest_from="aegis@example.com")
 JIRA_CONFIG = jira.Config(base_url="https://x.atlassian.net", email="bot@example.com", token=SECRET, project="SEC")
 TRANSITIONS = {
     "transitions": [
@@ -139,10 +155,11 @@ CASES = (
     ),
     NotifierCase(
         "pagerduty",
-        lambda http: pagerduty.PagerDuty(pagerduty.Config(routing_key=SECRET), http, clock=FixedClock()),
+        lambda http: pagerduty.PagerDuty(PAGERDUTY_CONFIG, http, clock=FixedClock()),
         [answer(202, {"status": "success"})],
-        _by_contract("pagerduty", "enqueue"),
+        _pagerduty,
         "",
+        [answer(200, {"incidents": [{"id": "Q1ABC"}]}), answer(200, {"note": {"id": "N1"}})],
     ),
     NotifierCase("jira", lambda http: jira.Jira(JIRA_CONFIG, http, clock=FixedClock()), JIRA_TAKEN, _jira, ""),
     NotifierCase(

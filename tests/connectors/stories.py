@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from aegis.core.errors import ServiceError
 from aegis.core.incidents import Severity, Status
-from aegis.core.notifications import Change, Fact, Notification
+from aegis.core.notifications import Button, Change, Fact, Note, Notification
 from aegis.core.ports import HttpAnswer, HttpRequest
 from aegis.core.secret import Secret
 
@@ -75,6 +75,7 @@ def notification(
         "techniques": ("T1110.001", "T1078"),
         "link": "http://127.0.0.1:8787/incidents/inc_01JG0000000000000000000001",
         "document": {"schema": "aegis.incident/1", "id": "inc_01JG0000000000000000000001", "count": 3},
+        "note": Note("Ada Lovelace", "pagerduty", "Locked the account.") if change == "noted" else None,
     }
     return Notification(**{**values, **changes})
 
@@ -91,6 +92,8 @@ def hostile(text: str, severity: Severity = Severity.CRITICAL, change: Change = 
         actions=(text,) * 9,
         techniques=("T1110", text),
         link=text,
+        buttons=(Button(label=text, verb="acknowledge", url=text),),
+        note=Note(text, text, text) if change == "noted" else None,
         document={"raw": text, "n": 2**70, "nested": {text: [text]}},
     )
 

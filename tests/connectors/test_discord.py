@@ -18,6 +18,7 @@ from tests.connectors.stories import (
 from aegis.connectors.discord import Config, Discord, payload
 from aegis.core.errors import ServiceError
 from aegis.core.incidents import Severity
+from aegis.core.notifications import Button
 from aegis.core.secret import Secret
 
 pytestmark = pytest.mark.anyio
@@ -96,3 +97,20 @@ async def test_a_handle_that_is_no_id_never_reaches_an_address() -> None:
     http = ScriptedHttp([answer(200, {"id": "../../x"})])
     receipt = await connector(http).notify(notification(), remote_id="../users/@me")
     assert (receipt.remote_id, http.sent[0].method) == ("", "POST")
+
+
+async def test_a_note_is_a_message_of_its_own_and_the_incidents_stays_the_one_that_is_edited() -> None:
+    http = ScriptedHttp([answer(200, {"id": "99"})])
+    receipt = await connector(http).notify(notification(change="noted"), remote_id="1183")
+    assert http.sent[0].method == "POST"
+    assert receipt.remote_id == "1183"
+
+
+def test_signed_links_stand_in_the_text_whole_or_not_at_all() -> None:
+    good = Button(label="Acknowledge", verb="acknowledge", url="https://aegis.example/act/abc.def")
+    bad = Button(label="Resolve", verb="resolve", url="https://aegis.example/act/a)b(c")
+    long = Button(label="Reopen", verb="reopen", url="https://aegis.example/act/" + "a" * 1_000)
+    said = payload(notification(buttons=(good, bad, long)))["embeds"][0]["description"]
+    assert "[Acknowledge](https://aegis.example/act/abc.def)" in said
+    assert "Resolve]" not in said
+    assert "Reopen]" not in said

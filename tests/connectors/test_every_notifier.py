@@ -35,7 +35,7 @@ HIDDEN = re.compile(
 async def test_every_request_keeps_the_contract(
     shared: Path, case: NotifierCase, severity: Severity, change: Change
 ) -> None:
-    http = ScriptedHttp(case.taken)
+    http = ScriptedHttp(case.answers(change))
     await case.make(http).notify(notification(severity, change), remote_id="")
     assert http.sent
     assert [fault for request in http.sent for fault in case.breaches(shared, request)] == []

@@ -1,6 +1,7 @@
 """Claims about what Jira gets, and that no retry makes a second issue."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -148,3 +149,62 @@ def test_a_wrong_config_is_refused_by_name() -> None:
         with pytest.raises(ConfigError, match=next(iter(wrong))):
             Config(**{**good, **wrong})
     assert "priority" not in payload(notification(), Config(**{**good, "priorities": ""}))["fields"]
+
+
+SLA = Config(
+    base_url="https://x.atlassian.net",
+    email="bot@example.com",
+    token=SECRET,
+    project="SEC",
+    due_hours="720, 168, 48, 24",
+)
+
+
+def test_an_issue_is_due_by_its_severity(shared: Path) -> None:
+    fields = payload(notification(Severity.CRITICAL), SLA)["fields"]
+    assert fields["duedate"] == "2026-01-03"
+    assert payload(notification(Severity.LOW), SLA)["fields"]["duedate"] == "2026-02-01"
+    assert Contract.of(shared, "jira", "issue_create").breaches({"fields": fields}) == []
+
+
+def test_a_field_of_ones_own_takes_the_moment() -> None:
+    config = replace(SLA, due_field="customfield_10050")
+    assert (
+        payload(notification(Severity.CRITICAL), config)["fields"]["customfield_10050"]
+        == "2026-01-03T03:04:05.678+0000"
+    )
+
+
+async def test_fields_that_the_project_does_not_have_are_left_out_and_no_others() -> None:
+    refused = answer(400, {"errorMessages": [], "errors": {"duedate": "not on the screen"}})
+    http = ScriptedHttp([NOTHING, refused, CREATED])
+    await connector(http, SLA).notify(notification(), remote_id="")
+    first, second = http.bodies()[1]["fields"], http.bodies()[2]["fields"]
+    assert set(first) - set(second) == {"duedate"}
+
+
+async def test_a_raise_moves_the_date() -> None:
+    http = ScriptedHttp([COMMENTED, EDITED])
+    receipt = await connector(http, SLA).notify(notification(Severity.CRITICAL, "raised"), remote_id="SEC-7")
+    assert http.bodies()[1] == {"fields": {"priority": {"name": "Highest"}, "duedate": "2026-01-03"}}
+    assert receipt.note == "commented; set duedate, priority"
+
+
+async def test_a_note_is_a_comment_of_its_own() -> None:
+    http = ScriptedHttp([COMMENTED])
+    await connector(http).notify(notification(change="noted"), remote_id="SEC-7")
+    (paragraph,) = http.bodies()[0]["body"]["content"]
+    assert paragraph["content"][0]["text"] == "Note by Ada Lovelace in pagerduty: Locked the account."
+
+
+async def test_an_acknowledgement_moves_the_issue_into_progress() -> None:
+    ways = {"transitions": [{"id": "21", "to": {"statusCategory": {"key": "indeterminate"}}}]}
+    http = ScriptedHttp([COMMENTED, answer(200, ways), MOVED])
+    await connector(http).notify(notification(change="acknowledged"), remote_id="SEC-7")
+    assert http.bodies()[2] == {"transition": {"id": "21"}}
+
+
+@pytest.mark.parametrize("wrong", [{"due_hours": "1, 2, 3"}, {"due_hours": "a,b,c,d"}, {"due_field": "summary"}])
+def test_due_dates_that_cannot_be_are_refused(wrong: dict[str, str]) -> None:
+    with pytest.raises(ConfigError):
+        replace(SLA, **wrong)  # type: ignore[arg-type]

@@ -21,7 +21,7 @@ from tests.connectors.stories import (
 
 from aegis.connectors.pagerduty import Config, PagerDuty, dedup_key, payload
 from aegis.core.errors import ConfigError, ServiceError
-from aegis.core.incidents import Severity
+from aegis.core.incidents import Severity, Status
 from aegis.core.notifications import Change
 from aegis.core.secret import Secret
 
@@ -34,7 +34,7 @@ def connector(http: ScriptedHttp) -> PagerDuty:
     return PagerDuty(Config(routing_key=SECRET), http, clock=FixedClock())
 
 
-@pytest.mark.parametrize(("severity", "change"), EVERY)
+@pytest.mark.parametrize(("severity", "change"), [one for one in EVERY if one[1] != "noted"])
 async def test_every_event_keeps_the_contract(shared: Path, severity: Severity, change: Change) -> None:
     http = ScriptedHttp([TAKEN])
     await connector(http).notify(notification(severity, change), remote_id="")
@@ -110,3 +110,40 @@ def test_a_key_of_another_length_is_refused_without_showing_it() -> None:
         Config(routing_key=Secret(CANARY + "x"))
     assert not shown_secret(caught.value)
     assert CANARY not in repr(Config(routing_key=SECRET))
+
+
+RESTING = Config(routing_key=SECRET, rest_token=SECRET, rest_from="aegis@example.com")
+
+
+async def test_a_note_is_written_on_the_pagers_own_incident(shared: Path) -> None:
+    http = ScriptedHttp([answer(200, {"incidents": [{"id": "Q1ABC"}]}), answer(200, {"note": {"id": "N1"}})])
+    receipt = await PagerDuty(RESTING, http, clock=FixedClock()).notify(notification(change="noted"), remote_id="k")
+    looked_up, noted = http.sent
+    assert "incident_key=inc_01JG0000000000000000000001&" in looked_up.url
+    assert noted.url == "https://api.pagerduty.com/incidents/Q1ABC/notes"
+    assert noted.headers["From"] == "aegis@example.com"
+    assert Contract.of(shared, "pagerduty", "incident_note").breaches(http.bodies()[1]) == []
+    assert http.bodies()[1]["note"]["content"].startswith("Note by Ada Lovelace in pagerduty")
+    assert (receipt.remote_id, receipt.note) == ("k", "noted")
+
+
+async def test_a_note_stays_here_without_a_token_or_an_open_incident() -> None:
+    assert (
+        "no rest_token" in (await connector(ScriptedHttp([])).notify(notification(change="noted"), remote_id="")).note
+    )
+    answers: tuple[dict[str, object], ...] = ({"incidents": []}, {"incidents": [{"id": "../x"}]}, {})
+    for found in answers:
+        resting = PagerDuty(RESTING, ScriptedHttp([answer(200, found)]), clock=FixedClock())
+        assert "no open incident" in (await resting.notify(notification(change="noted"), remote_id="")).note
+
+
+@pytest.mark.parametrize("change", ["analysed", "updated", "noted"])
+async def test_what_only_adds_to_an_incident_that_is_over_pages_nobody(change: Change) -> None:
+    http = ScriptedHttp([])
+    await connector(http).notify(notification(change=change, status=Status.RESOLVED), remote_id="k")
+    assert http.sent == []
+
+
+def test_a_rest_token_needs_somebody_to_write_as() -> None:
+    with pytest.raises(ConfigError):
+        Config(routing_key=SECRET, rest_token=SECRET)

@@ -4,6 +4,7 @@ import html
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.connectors.contracts import Contract
@@ -25,7 +26,7 @@ from tests.connectors.stories import (
 from aegis.connectors.slack import Config, Slack, payload
 from aegis.core.errors import ConfigError, ServiceError
 from aegis.core.incidents import Severity
-from aegis.core.notifications import Change
+from aegis.core.notifications import Button, Change
 from aegis.core.secret import Secret
 
 pytestmark = pytest.mark.anyio
@@ -160,3 +161,49 @@ def test_a_config_needs_one_way_in() -> None:
             Config(**wrong)
         assert not shown_secret(caught.value)
     assert CANARY not in repr(Config(token=SECRET, channel="#x"))
+
+
+BUTTONS = (
+    Button(label="Acknowledge", verb="acknowledge", url="https://aegis.example/act/abc.def"),
+    Button(label="Resolve", verb="resolve"),
+)
+
+
+def elements(message: dict[str, Any]) -> list[dict[str, Any]]:
+    (attachment,) = message["attachments"]
+    return [one for block in attachment["blocks"] if block["type"] == "actions" for one in block["elements"]]
+
+
+def test_buttons_open_their_signed_links_and_those_without_are_left_out() -> None:
+    made = elements(payload(notification(buttons=BUTTONS)))
+    assert [one["action_id"] for one in made] == ["aegis_open_acknowledge", "aegis_open"]
+    assert made[0]["url"] == "https://aegis.example/act/abc.def"
+
+
+def test_buttons_of_an_interactive_app_act_at_once() -> None:
+    made = elements(payload(notification(buttons=BUTTONS), interactive=True))
+    assert [(one["action_id"], one.get("value")) for one in made[:2]] == [
+        ("aegis_acknowledge", "inc_01JG0000000000000000000001"),
+        ("aegis_resolve", "inc_01JG0000000000000000000001"),
+    ]
+    assert not any("url" in one for one in made[:2])
+
+
+@pytest.mark.parametrize("change", ["raised", "reopened", "escalated"])
+async def test_what_people_have_to_hear_is_also_said_in_the_channel(change: Change) -> None:
+    http = ScriptedHttp([POSTED, POSTED])
+    receipt = await bot(http).notify(notification(change=change), remote_id="C1:2.3")
+    assert [request.url.rpartition("/")[2] for request in http.sent] == ["chat.update", "chat.postMessage"]
+    said = http.bodies()[1]
+    assert (said["channel"], said["thread_ts"], said["reply_broadcast"]) == ("C1", "2.3", True)
+    assert receipt.remote_id == "C1:2.3"
+
+
+async def test_a_note_stands_in_the_thread_and_leaves_the_message_alone(shared: Path) -> None:
+    http = ScriptedHttp([POSTED])
+    receipt = await bot(http).notify(notification(change="noted"), remote_id="C1:2.3")
+    said = http.bodies()[0]
+    assert (said["thread_ts"], said["reply_broadcast"]) == ("2.3", False)
+    assert said["blocks"][0]["text"]["text"] == "Note by Ada Lovelace in pagerduty: Locked the account."
+    assert receipt.remote_id == "C1:2.3"
+    assert Contract.of(shared, "slack", "chat_post_message").breaches(said) == []

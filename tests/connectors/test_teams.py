@@ -17,6 +17,7 @@ from tests.connectors.stories import (
 
 from aegis.connectors.teams import Config, Teams, payload
 from aegis.core.incidents import Severity
+from aegis.core.notifications import Button
 from aegis.core.secret import Secret
 
 pytestmark = pytest.mark.anyio
@@ -72,3 +73,20 @@ async def test_a_flow_gives_no_handle(status: int) -> None:
     address = Secret(f"https://x.environment.api.powerplatform.com/workflows/1?api-version=1&sig={CANARY}%2B")
     receipt = await Teams(Config(webhook=address), http, clock=FixedClock()).notify(notification(), remote_id="")
     assert (receipt.remote_id, http.sent[0].url) == ("", address.reveal())
+
+
+def test_a_card_offers_what_can_be_done_by_signed_links() -> None:
+    offered = (
+        Button(label="Acknowledge", verb="acknowledge", url="https://aegis.example/act/abc.def"),
+        Button(label="Resolve", verb="resolve", url="javascript:alert(1)"),
+    )
+    card = payload(notification(buttons=offered))["attachments"][0]["content"]
+    assert [(one["title"], one["url"]) for one in card["actions"]] == [
+        ("Acknowledge", "https://aegis.example/act/abc.def"),
+        ("Open in Aegis", "http://127.0.0.1:8787/incidents/inc_01JG0000000000000000000001"),
+    ]
+
+
+def test_a_note_is_a_small_card() -> None:
+    card = payload(notification(change="noted"))["attachments"][0]["content"]
+    assert card["body"][0]["inlines"][0]["text"] == "Note by Ada Lovelace in pagerduty: Locked the account."

@@ -10,7 +10,7 @@ from tests.connectors.stories import HOSTILE, NOW, hostile, notification
 
 from aegis.connectors import anthropic, datadog, discord, jira, pagerduty, sentry, slack, splunk, teams
 from aegis.core.incidents import Severity
-from aegis.core.notifications import MetricPoint, Notification
+from aegis.core.notifications import Button, MetricPoint, Notification
 from aegis.core.ports import ModelRequest
 
 PAYLOADS: dict[str, Callable[[Notification], Any]] = {
@@ -24,11 +24,16 @@ PAYLOADS: dict[str, Callable[[Notification], Any]] = {
     "sentry": sentry.payload,
 }
 
+BUTTONS = (
+    Button(label="Acknowledge", verb="acknowledge", url="https://aegis.example/act/abc.def"),
+    Button(label="Resolve", verb="resolve", url="https://aegis.example/act/ghi.jkl"),
+)
 STORIES = {
-    "critical opened": notification(Severity.CRITICAL),
+    "critical opened": notification(Severity.CRITICAL, buttons=BUTTONS),
     "high analysed": notification(Severity.HIGH, "analysed", version=2),
     "medium raised": notification(Severity.MEDIUM, "raised", version=2, facts=(), actions=()),
     "low resolved": notification(Severity.LOW, "resolved", version=4, summary="Handled.", link=""),
+    "high noted": notification(Severity.HIGH, "noted", version=5),
     "hostile": hostile(HOSTILE[0] + HOSTILE[2] + HOSTILE[9], Severity.HIGH),
 }
 

@@ -12,6 +12,7 @@ import re
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aegis.core.errors import ConfigError, ServiceError
@@ -21,7 +22,7 @@ from aegis.core.notifications import Change, Notification, Receipt
 from aegis.core.plaintext import defang, fit, lines, one_line, web_link
 from aegis.core.ports import Clock, Http, HttpAnswer, HttpRequest, NewId
 from aegis.core.secret import Secret
-from aegis.core.wording import first_facts, headline, state
+from aegis.core.wording import first_facts, headline, state, told_note
 
 NAME = "jira"
 
@@ -34,8 +35,10 @@ DOCUMENT_MAX = 30_000
 LENGTHS = ((6_000, 30, 800), (2_000, 15, 200), (500, 8, 100))
 """Summary and each action, number of facts and actions, one fact: the richest that fits; the last always does."""
 
-TARGETS: Mapping[Change, str] = {"resolved": "done", "reopened": "new"}
+TARGETS: Mapping[Change, str] = {"acknowledged": "indeterminate", "resolved": "done", "reopened": "new"}
 """Change to status category: names of statuses and ids of transitions differ by workflow, categories do not."""
+
+NOTE_MAX = 4_000
 
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,100}-[0-9]{1,12}")
 
@@ -54,7 +57,22 @@ class Config:
         metadata={"help": "priority names for LOW, MEDIUM, HIGH, CRITICAL; empty: send none"},
     )
 
+    due_hours: str = field(
+        default="",
+        metadata={
+            "help": "hours until an issue is due, for LOW, MEDIUM, HIGH, CRITICAL: 720, 168, 48, 24; empty: no date"
+        },
+    )
+    due_field: str = field(
+        default="duedate",
+        metadata={"help": "field that says when it is due: duedate, or customfield_N (date and time)"},
+    )
+
     def __post_init__(self) -> None:
+        if self.due_hours and not re.fullmatch(r"\s*[0-9]{1,5}(\s*,\s*[0-9]{1,5}){3}\s*", self.due_hours):
+            raise ConfigError("jira: due_hours must be four whole numbers, or empty")
+        if not re.fullmatch(r"duedate|customfield_[0-9]{1,9}", self.due_field):
+            raise ConfigError("jira: due_field must be duedate or customfield_N")
         if not re.fullmatch(r"[A-Z][A-Z0-9_]{0,100}", self.project):
             raise ConfigError("jira: project must be a project's key, such as SEC")
         if self.priorities and len(self.priorities.split(",")) != len(Severity):
@@ -63,6 +81,17 @@ class Config:
     def priority(self, severity: Severity) -> str:
         """The priority's name for a severity, or ""."""
         return self.priorities.split(",")[severity - 1].strip() if self.priorities else ""
+
+    def optional(self, severity: Severity, at: datetime) -> dict[str, Any]:
+        """The fields that a project's screens may not have: priority, and when the issue is due, counted from `at`."""
+        fields: dict[str, Any] = {}
+        if priority := self.priority(severity):
+            fields["priority"] = {"name": priority}
+        if self.due_hours:
+            due = at + timedelta(hours=int(self.due_hours.split(",")[severity - 1]))
+            whole = due.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "+0000")
+            fields[self.due_field] = whole[:10] if self.due_field == "duedate" else whole
+        return fields
 
 
 def label(dedup_key: str) -> str:
@@ -81,13 +110,13 @@ def payload(notification: Notification, config: Config) -> dict[str, Any]:
         "description": document(notification),
         "labels": ["aegis", label(notification.dedup_key)],
     }
-    if priority := config.priority(notification.severity):
-        fields["priority"] = {"name": priority}
-    return {"fields": fields}
+    return {"fields": fields | config.optional(notification.severity, notification.at)}
 
 
 def document(notification: Notification) -> dict[str, Any]:
-    """The notification as an Atlassian document of at most `DOCUMENT_MAX` characters."""
+    """The notification as an Atlassian document of at most `DOCUMENT_MAX` characters; of a note only the note."""
+    if note := told_note(notification):
+        return {"type": "doc", "version": 1, "content": [_paragraph(_text(lines(note), NOTE_MAX))]}
     for lengths in LENGTHS:
         made = _document(notification, *lengths)
         if len(json.dumps(made)) <= DOCUMENT_MAX:
@@ -151,7 +180,7 @@ class Jira:
             await self._call("POST", f"/issue/{key}/comment", {"body": document(notification)}, accept=201)
             note = "commented"
         if notification.change == "raised" and note == "commented":
-            note += await self._raise_priority(key, notification.severity)
+            note += await self._raise_fields(key, notification)
         target = TARGETS.get(notification.change)
         if target and not await self._move(key, target):
             note += f"; no transition leads to a status of category {target}"
@@ -164,29 +193,31 @@ class Jira:
         return next((_key_of(issue) for issue in _list(found.get("issues"))), "")
 
     async def _create(self, notification: Notification) -> str:
-        """Create the issue; where the project's screens know no priority, without it."""
+        """Create the issue; without those optional fields that the project's screens do not have."""
         body = payload(notification, self._config)
         answer = await self._send("POST", "/issue", body)
-        if answer.status == 400 and "priority" in _wrong_fields(answer):
-            del body["fields"]["priority"]
-            answer = await self._send("POST", "/issue", body)
+        optional = self._config.optional(notification.severity, notification.at)
+        if answer.status == 400 and (wrong := set(_wrong_fields(answer)) & set(optional)):
+            fields = {name: value for name, value in body["fields"].items() if name not in wrong}
+            answer = await self._send("POST", "/issue", {"fields": fields})
         if answer.status != 201:
             raise self._failure(answer)
         if key := _key_of(from_json(NAME, answer)):
             return key
         raise ServiceError(NAME, "created an issue without a readable key", retryable=True, status=answer.status)
 
-    async def _raise_priority(self, key: str, severity: Severity) -> str:
-        """Set the priority that belongs to the severity; a project without priorities is left as it is."""
-        name = self._config.priority(severity)
-        if not name:
-            return ""
-        answer = await self._send("PUT", f"/issue/{key}", {"fields": {"priority": {"name": name}}})
-        if answer.status == 400 and "priority" in _wrong_fields(answer):
-            return "; the project takes no priority"
+    async def _raise_fields(self, key: str, notification: Notification) -> str:
+        """Set what belongs to the severity, but for fields that the project does not have."""
+        fields = self._config.optional(notification.severity, notification.at)
+        answer = await self._send("PUT", f"/issue/{key}", {"fields": fields}) if fields else None
+        if answer is not None and answer.status == 400 and (wrong := set(_wrong_fields(answer)) & set(fields)):
+            fields = {name: value for name, value in fields.items() if name not in wrong}
+            answer = await self._send("PUT", f"/issue/{key}", {"fields": fields}) if fields else None
+        if answer is None:
+            return "; the project takes no priority" if self._config.priorities else ""
         if answer.status != 204:
             raise self._failure(answer)
-        return f"; priority {name}"
+        return f"; set {', '.join(sorted(fields))}"
 
     async def _move(self, key: str, category: str) -> bool:
         """Use the first transition that leads to a status of the category."""

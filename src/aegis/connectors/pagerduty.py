@@ -1,22 +1,26 @@
 """PagerDuty Events v2: an incident is triggered, acknowledged and resolved under one dedup key, so retries are harmless.
 
-A page carries the essentials and our own link; text from logs goes out with its addresses broken.
+A page carries the essentials and our own link; text from logs goes out with its addresses broken. Notes are written
+through the REST API, and only where a token for it is configured. What only adds to an incident that is over is not sent:
+PagerDuty would page for it as for a new one.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
+from urllib.parse import quote
 
 from aegis.core.errors import ConfigError
-from aegis.core.exchange import failure, json_object, to_json
-from aegis.core.incidents import Severity
+from aegis.core.exchange import failure, from_json, json_object, to_json
+from aegis.core.incidents import Severity, Status
 from aegis.core.notifications import Change, Notification, Receipt
 from aegis.core.plaintext import defang, fit, lines, one_line, web_link
-from aegis.core.ports import Clock, Http, HttpRequest, NewId
+from aegis.core.ports import Clock, Http, HttpAnswer, HttpRequest, NewId
 from aegis.core.secret import Secret
-from aegis.core.wording import first_facts, headline, rfc3339, state
+from aegis.core.wording import first_facts, headline, rfc3339, state, told_note
 
 NAME = "pagerduty"
 
@@ -38,7 +42,15 @@ SEVERITIES = {
 
 Action = Literal["trigger", "acknowledge", "resolve"]
 ACTIONS: dict[Change, Action] = {"acknowledged": "acknowledge", "resolved": "resolve"}
-"""Every other change triggers: the same dedup key joins the open alert and updates what it shows."""
+"""Every other change triggers: the same dedup key joins the open alert, whose people are not notified again."""
+
+ADDING = frozenset[Change]({"analysed", "updated", "noted"})
+"""Changes that only add to what was said."""
+
+NOTE_MAX = 25_000
+"""developer.pagerduty.com/api-reference, "Create a note on an incident": a note's content."""
+
+_ID = re.compile(r"[A-Za-z0-9]{1,40}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +63,18 @@ class Config:
         metadata={"help": "https://events.eu.pagerduty.com for accounts in the EU service region"},
     )
 
+    rest_token: Secret | None = field(
+        default=None, metadata={"help": "REST API token, only to write notes; without it notes stay in Aegis"}
+    )
+    rest_from: str = field(default="", metadata={"help": "e-mail address of the user that notes are written as"})
+    rest_url: str = field(
+        default="https://api.pagerduty.com",
+        metadata={"help": "https://api.eu.pagerduty.com for accounts in the EU service region"},
+    )
+
     def __post_init__(self) -> None:
+        if self.rest_token and not re.fullmatch(r"[\x21-\x7e]+@[\x21-\x7e]+", self.rest_from):
+            raise ConfigError("pagerduty: a rest_token needs rest_from, the e-mail address of a user")
         if len(self.routing_key.reveal()) != ROUTING_KEY_LENGTH:
             raise ConfigError(f"pagerduty: routing_key must have {ROUTING_KEY_LENGTH} characters")
 
@@ -109,8 +132,14 @@ class PagerDuty:
     def __init__(self, config: Config, http: Http, *, clock: Clock) -> None:
         self._config, self._http, self._clock = config, http, clock
 
-    async def notify(self, notification: Notification, *, remote_id: str) -> Receipt:  # noqa: ARG002 - the key is ours
-        """Send the event. 429 and 5xx may pass by waiting, everything else does not (the vendor's own rule)."""
+    async def notify(self, notification: Notification, *, remote_id: str) -> Receipt:
+        """Send the event, or write the note. 429 and 5xx may pass by waiting, everything else does not (the vendor's own
+        rule).
+        """
+        if notification.status is Status.RESOLVED and notification.change in ADDING:
+            return Receipt(remote_id=remote_id, note="over already: not told, it would page")
+        if notification.change == "noted":
+            return Receipt(remote_id=remote_id, note=await self._note(notification))
         event = payload(notification)
         answer = await self._http.send(
             HttpRequest(
@@ -124,6 +153,43 @@ class PagerDuty:
         if answer.status != 202:
             raise failure(NAME, answer, now=self._clock.now(), code=(json_object(answer) or {}).get("status"))
         return Receipt(remote_id=str(event["dedup_key"]))
+
+    async def _note(self, notification: Notification) -> str:
+        """Write the note on PagerDuty's own incident; returns what became of it."""
+        if self._config.rest_token is None:
+            return "the note stays in Aegis: no rest_token"
+        key = quote(dedup_key(notification.dedup_key), safe="")
+        query = f"incident_key={key}&date_range=all&statuses%5B%5D=triggered&statuses%5B%5D=acknowledged&limit=1"
+        answer = await self._rest("GET", f"/incidents?{query}", self._config.rest_token)
+        found = from_json(NAME, answer).get("incidents")
+        first = found[0] if isinstance(found, list) and found and isinstance(found[0], dict) else {}
+        incident_id = first.get("id")
+        if not (isinstance(incident_id, str) and _ID.fullmatch(incident_id)):
+            return "the note stays in Aegis: PagerDuty has no open incident for it"
+        content = fit(lines(told_note(notification)), NOTE_MAX, defang)
+        body = to_json({"note": {"content": content}})
+        await self._rest("POST", f"/incidents/{incident_id}/notes", self._config.rest_token, body)
+        return "noted"
+
+    async def _rest(self, method: str, path: str, token: Secret, body: bytes = b"") -> HttpAnswer:
+        """One call of the REST API (developer.pagerduty.com/docs/rest-api-overview)."""
+        answer = await self._http.send(
+            HttpRequest(
+                service=NAME,
+                method=method,
+                url=f"{self._config.rest_url.rstrip('/')}{path}",
+                headers={
+                    "Authorization": f"Token token={token.reveal()}",
+                    "Accept": "application/vnd.pagerduty+json;version=2",
+                    "Content-Type": "application/json",
+                    "From": self._config.rest_from,
+                },
+                body=body,
+            )
+        )
+        if answer.status not in (200, 201):
+            raise failure(NAME, answer, now=self._clock.now())
+        return answer
 
 
 def build(config: Config, http: Http, *, clock: Clock, new_id: NewId) -> PagerDuty:  # noqa: ARG001 - one shape for all

@@ -59,6 +59,8 @@ RULES: Mapping[str, LaneRule] = {
     "teams": LaneRule(concurrency=2, spacing_ms=250, burst=4, digest_over=DIGEST_OVER),
     # A search is some seconds behind a create: a hasty retry would not find the issue and open a second one.
     "jira": LaneRule(concurrency=2, retry_min_ms=10_000),
+    # What comes while a request is under way gathers for the next one: many at once are few requests.
+    "splunk": LaneRule(concurrency=100),
     # A mail server takes much, a reader does not.
     "email": LaneRule(concurrency=2, digest_over=DIGEST_OVER),
     # One segment a second from a long number (twilio.com/docs, queueing); each is billed, so few are told one by one.

@@ -18,7 +18,7 @@ from aegis.sandbox.service import Service, find, route
 
 BODY_MAX = 512_000
 KEY_LENGTH, DEDUP_MAX, SUMMARY_MAX = 32, 255, 1_024
-PAGE_MAX = 100
+PAGE_MAX, NOTE_MAX = 100, 25_000
 SEVERITIES = frozenset({"critical", "error", "warning", "info"})
 FIELDS = names("routing_key event_action dedup_key payload images links client client_url")
 PAYLOAD = names("summary source severity timestamp component group class custom_details")
@@ -149,6 +149,26 @@ def _incidents(asked: Asked, room: Room, _found: re.Match[str]) -> Reply:
     return reply_json(200, {"incidents": page, "limit": int(limit), "offset": int(offset), "more": more, "total": None})
 
 
+def _note(asked: Asked, room: Room, found: re.Match[str]) -> Reply:
+    if not re.fullmatch(r"(Token token=|Bearer ).+", asked.header("authorization")):
+        return reply_json(401, {"error": {"message": "Unauthorized", "code": 2006}}, refused="no API token")
+    if room.get("incident", found["id"]) is None:
+        return reply_json(404, {"error": {"message": "Not Found", "code": 2100}}, refused="no such incident")
+    try:
+        note = Inspector(asked.json()).child("note", required=True)
+    except Unreadable:
+        note = None
+    content = note.text("content", required=True, longest=NOTE_MAX) if note else ""
+    if note is None or note.problems or "@" not in asked.header("from"):
+        body = {"error": {"message": "Invalid Input Provided", "code": 2001, "errors": ["note or From is invalid"]}}
+        return reply_json(400, body, refused="note or From is invalid")
+    made = {"id": f"N{room.next('note'):013d}", "content": content, "created_at": _time(asked.at)}
+    room.put("note", made["id"], {**made, "incident": found["id"]})
+    user = {"id": "PSANDBOX", "type": "user_reference", "summary": "Aegis", "self": None, "html_url": None}
+    channel = {"summary": "The PagerDuty website or APIs"}
+    return reply_json(200, {"note": {**made, "user": user, "channel": channel}}, line=clip(f"note: {content}"))
+
+
 def _shown(incident: Document) -> Document:
     address = f"https://sandbox.pagerduty.com/incidents/{incident['id']}"
     names = ("id", "incident_number", "title", "incident_key", "status", "created_at", "updated_at")
@@ -186,5 +206,6 @@ def secrets(asked: Asked) -> Iterable[str]:
 ROUTES = (
     route("POST", "/v2/enqueue", _enqueue),
     route("GET", "/incidents", _incidents),
+    route("POST", "/incidents/(?P<id>[A-Z0-9]+)/notes", _note),
 )
 SERVICE = Service(name="pagerduty", answer=answer, failure=failure, secrets=secrets)
