@@ -102,6 +102,8 @@ def build_parts(
         return registry.build(name, values, http, clock=clock, new_id=new_id, outlets=ways)
 
     used = {name: _values(values, resolve) for name, values in config.connectors.items() if name in BUILT}
+    if "slack" in used and "slack" in config.inbound:
+        used["slack"] |= {"interactive": True}  # presses come back to `/inbound/slack`
     made = {name: make(name, values) for name, values in used.items()}
     twilio = made.get("twilio")
     file = str(config.connectors.get("attack", {}).get("catalogue") or home / CATALOGUE_FILE)

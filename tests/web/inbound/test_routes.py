@@ -46,6 +46,8 @@ async def test_a_button_in_slack_acknowledges_the_page_and_a_closed_issue_resolv
     async with doors(tmp_path) as door:
         incident = await door.paged()
         await door.clock.advance(60_000)
+        shown = door.told("slack")[-1].body
+        assert f'"action_id":"aegis_acknowledge","value":"{incident.id}"' in shown
         status, answer = await door.send(signing.slack(at=door.clock.now(), incident=incident.id))
         await door.app.finish(wait_ms=0)
         assert (status, answer) == (200, {}), "Slack shows what stands in an answer"
