@@ -20,8 +20,11 @@ from aegis.transport.relay import Answer
 from aegis.web.gateway.asked import Asked, Bodies, read_json
 from aegis.web.gateway.doorman import Doorman
 from aegis.web.gateway.headers import down, told, up
+from aegis.web.gateway.models import PATH as MODELS
+from aegis.web.gateway.models import Models
 from aegis.web.gateway.refusals import Head, Refusal, Shape, error_json, refusal_head, refusal_of
 from aegis.web.gateway.routes import Route, route_of, shape_of
+from aegis.web.gateway.standing import Standing
 from aegis.web.gateway.streams import LEFT, STALLED, Drains, Stream, last_word
 
 PASSED_STATUS: Final = frozenset({400, 404, 409, 413, 422, 429, 500, 503, 504, 529})
@@ -49,7 +52,8 @@ class Gateway:
         self._parts, self._governor, self._clock, self._new_id = parts, governor, clock, new_id
         self._doorman = Doorman(parts.keys, clock)
         self._room, self._drains = Bodies(), Drains(parts.settings.drains)
-        self._streams: set[Stream] = set()
+        self._models, self._standing = Models(parts, clock), Standing(governor, clock)
+        self._streams: dict[Stream, Reservation] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         shape: Shape = "openai"
@@ -57,6 +61,9 @@ class Gateway:
         try:
             asked = Asked(scope)
             shape = shape_of(asked)
+            if asked.path == MODELS or asked.path.startswith(MODELS + b"/"):
+                await self._list(asked, shape, send)
+                return
             route = route_of(asked)
             grant = self._doorman.admit(asked, route.name)
             self._doorman.take_turn(grant)
@@ -70,8 +77,16 @@ class Gateway:
             await _answer(send, passed.status, passed.head, passed.body)
         except AegisError as error:
             refusal = refusal_of(error)
-            head = [*refusal_head(refusal), *([(b"x-aegis-call", call_id.encode())] if call_id else [])]
+            head = refusal_head(refusal)
+            if call_id:
+                head.append((b"x-aegis-call", call_id.encode()))
             await _answer(send, refusal.status, head, error_json(shape, refusal, call_id))
+
+    async def _list(self, asked: Asked, shape: Shape, send: Send) -> None:
+        grant = self._doorman.admit(asked, "models")
+        self._doorman.take_turn(grant)
+        body = await self._models.answer(asked, shape, grant)
+        await _answer(send, 200, [(b"content-type", b"application/json")], body)
 
     async def _governed(
         self, asked: Asked, route: Route, grant: Grant, call_id: str, receive: Receive, send: Send
@@ -91,6 +106,7 @@ class Gateway:
         failed: _Passed | None = None
         try:
             async with self._governor.admit(call) as reservation:
+                self._standing.busy = True
                 answer = await upstream.relay.send(b"POST", path, head, bounded.raw)
                 if answer.status != 200:
                     failed = await _failed(answer, upstream)
@@ -126,7 +142,7 @@ class Gateway:
             reservation.settle({"requests": 1})
         else:
             _settle(reservation, route.usage, body)
-        head = [*down(answer), *told(reservation, None, cost=reservation.cost), *self._doorman.rate_head(grant)]
+        head = [*down(answer), *told(reservation, self._standing.remaining(reservation), cost=reservation.cost), *self._doorman.rate_head(grant)]
         await _answer(send, 200, head, body)
 
     async def _stream(
@@ -142,16 +158,16 @@ class Gateway:
         assert route.stream is not None, "only streaming routes stream"
         stream = Stream(route, route.stream(bounded), hides=bounded.hides_usage, clock=self._clock)
         grant.watchers.add(stream.end)
-        self._streams.add(stream)
+        self._streams[stream] = reservation
         try:
-            head = [*down(answer), *told(reservation, None, cost=None), *self._doorman.rate_head(grant)]
+            head = [*down(answer), *told(reservation, self._standing.remaining(reservation), cost=None), *self._doorman.rate_head(grant)]
             await send({"type": "http.response.start", "status": 200, "headers": head})
             await stream.relay(answer, receive, send, self._shrinking(stream, reservation))
             if stream.why in (LEFT, STALLED):
                 await stream.drain(answer, self._drains)
         finally:
             grant.watchers.discard(stream.end)
-            self._streams.discard(stream)
+            del self._streams[stream]
             stream.settle(reservation)
             answer.abort()
         if stream.why not in (LEFT, STALLED):
@@ -179,9 +195,15 @@ class Gateway:
         await send({"type": "http.response.body", "body": last, "more_body": False})
 
     async def look(self) -> None:
-        """Housekeeping, a few times a second: streams whose program takes nothing any more are ended."""
+        """Housekeeping, a few times a second: streams whose program takes nothing any more, or whose budget was lowered
+        below what is spent, are ended. Raises `StoreError`.
+        """
         for stream in tuple(self._streams):
             stream.look()
+        if await self._standing.turn():
+            for stream, reservation in tuple(self._streams.items()):
+                if self._standing.over(reservation):
+                    stream.end("budget")
 
 
 def _settle(reservation: Reservation, usage: Callable[[Any], Any], body: bytes) -> None:

@@ -12,7 +12,6 @@ from aegis.core.metering.bounds import Bounded
 from aegis.web.gateway.asked import Asked
 from aegis.web.gateway.refusals import Refusal, Shape
 
-MODELS: Final = b"/v1/models"
 
 
 class StreamReader(Protocol):
@@ -99,7 +98,8 @@ ROUTES: Final[Mapping[bytes, Route]] = {
     b"/v1/embeddings": _EMBEDDINGS,
     b"/v1/moderations": _MODERATIONS,
 }
-NAMES: Final = tuple(route.name for route in ROUTES.values())
+NAMES: Final = (*(route.name for route in ROUTES.values()), "models")
+"""What a key can be held to."""
 _QUERIES: Final = frozenset({b"", b"beta=true"})
 """The Anthropic client adds the second for what it calls beta; it changes nothing in the bill."""
 
