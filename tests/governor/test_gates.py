@@ -11,7 +11,16 @@ from aegis.core.breakers import BreakerPolicy, BreakerState
 from aegis.core.buckets import Rate
 from aegis.core.budgets import Amounts, Budget
 from aegis.core.calls import Priority
-from aegis.core.errors import Billed, BreakerOpen, BudgetExceeded, RateLimited, Refused, ServiceError, Throttled
+from aegis.core.errors import (
+    Billed,
+    BreakerOpen,
+    BudgetExceeded,
+    RateLimited,
+    Refused,
+    RetriesSpent,
+    ServiceError,
+    Throttled,
+)
 from aegis.core.ports import Governs
 from aegis.core.telemetry import LevelCrossed
 from aegis.core.throttles import ThrottleCurve, ThrottleStep
@@ -192,3 +201,18 @@ async def test_a_stream_gives_back_what_it_no_longer_needs_once_that_is_on_recor
         governor.shrink(stream, {"input_tokens": 4})
         await use(stage, tokens=5)
         stream.settle({"input_tokens": 4})
+
+
+async def test_retries_are_calls_of_their_own_and_have_a_budget_of_their_own() -> None:
+    stage = Stage(daily(100), services={"anthropic": ServicePolicy(breaker=None)})
+    async with stage.governor as governor:
+        for _ in range(50):
+            await fail(stage, 503)
+        for attempt in (2, 3, 2, 3, 2):
+            await use(stage, attempt=attempt)
+        with pytest.raises(RetriesSpent, match="5 of 50 calls"):
+            await use(stage, attempt=2, id="once more")
+        assert await stage.settled() == 5, "each try paid for itself, the refused one nothing"
+        [why] = await governor.explain("once more")
+        assert (why.state, why.gate) == ("refused", "retry")
+        await use(stage)

@@ -11,7 +11,7 @@ from tests.governor.fakes import START, asking
 
 from aegis.core.calls import Call, Priority
 from aegis.core.errors import DeadlinePassed, QueueFull, RateLimited, Stopped
-from aegis.governor.queue import WaitingRoom
+from aegis.governor.queue import BYTES_MAX, TICKET_BYTES, WaitingRoom
 from aegis.testing import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -21,9 +21,9 @@ SECOND_MS = 1_000
 class Room:
     """A room before a gate that opens at set times, one call at a time."""
 
-    def __init__(self, *opens_ms: int, waiting_max: int = 10, age_ms: int = 30_000) -> None:
+    def __init__(self, *opens_ms: int, waiting_max: int = 10, age_ms: int = 30_000, bytes_max: int = BYTES_MAX) -> None:
         self.clock = FakeClock(START)
-        self.room = WaitingRoom("anthropic", self.clock, waiting_max=waiting_max, age_ms=age_ms)
+        self.room = WaitingRoom("anthropic", self.clock, waiting_max=waiting_max, age_ms=age_ms, bytes_max=bytes_max)
         self.opens = list(opens_ms)
         self.passed: list[str] = []
         self.failed: dict[str, type[Exception]] = {}
@@ -135,3 +135,49 @@ async def test_a_caller_that_gives_up_leaves_its_place_to_the_next() -> None:
         gone.cancel()
         await room.clock.advance(11_000)
     assert room.passed == ["next"]
+
+
+async def test_sources_take_turns_so_that_a_flood_does_not_stand_before_a_single_call() -> None:
+    room = Room(*range(1_000, 9_000, 1_000))
+    async with anyio.create_task_group() as group:
+        for number in range(6):
+            group.start_soon(partial(room.enter, f"flood-{number}", scope={"source": "noisy"}))
+            await room.clock.advance(1)
+        group.start_soon(partial(room.enter, "quiet", scope={"source": "calm"}))
+        await room.clock.advance(8_000)
+    assert room.passed.index("quiet") <= 1
+    assert [name for name in room.passed if name != "quiet"] == [f"flood-{number}" for number in range(6)]
+
+
+async def test_a_full_room_sheds_the_source_that_fills_it() -> None:
+    room = Room(50_000, waiting_max=3)
+    async with anyio.create_task_group() as group:
+        for name in ("a", "b", "c"):
+            group.start_soon(partial(room.enter, name, scope={"source": "noisy"}))
+            await room.clock.advance(1)
+        group.start_soon(partial(room.enter, "calm", scope={"source": "calm"}))
+        await room.clock.advance(1)
+        assert room.failed == {"c": QueueFull}
+        group.start_soon(partial(room.enter, "more", scope={"source": "noisy"}))
+        await room.clock.advance(1)
+        assert room.failed == {"c": QueueFull, "more": QueueFull}
+        group.cancel_scope.cancel()
+
+
+async def test_the_bytes_that_wait_are_bounded_and_come_free_with_their_call() -> None:
+    room = Room(1_000, 2_000, 50_000, bytes_max=3 * TICKET_BYTES + 5_000)
+    async with anyio.create_task_group() as group:
+        group.start_soon(partial(room.enter, "large", weight=4_000))
+        await room.clock.advance(1)
+        group.start_soon(partial(room.enter, "second", weight=4_000))
+        await room.clock.advance(1)
+        assert room.failed == {"second": QueueFull}
+        group.start_soon(partial(room.enter, "urgent", weight=4_000, priority=Priority.CRITICAL))
+        await room.clock.advance(1)
+        assert room.failed == {"second": QueueFull, "large": QueueFull}
+        await room.clock.advance(1_500)
+        group.start_soon(partial(room.enter, "later", weight=4_000))
+        await room.clock.advance(2_000)
+        await room.enter("never", weight=10**6)
+    assert room.passed == ["urgent", "later"]
+    assert room.failed["never"] is QueueFull

@@ -28,6 +28,8 @@ class Call:
     bound of what the call may use, per meter: the reservation is priced from it. `scope` says who or what it is for
     (`purpose`, `team`, `key`, `source`, `severity`, `incident`): budgets choose by it. `wait_ms` is how long the call
     may wait in the queue (0: refuse at once). A call with an empty `cache_key` is never answered from the cache.
+    `weight` is how many bytes wait with it (a gateway's body): the queue is bounded by them, too.
+    `attempt` counts the tries of one piece of work: each is a call of its own, and retries have a budget of their own.
     `alarm` is a message to a person: only budgets and switches that name its service cover it, so that people still
     hear of an emergency when everything else is spent or stopped. Aegis' own code sets it, never a caller.
     """
@@ -42,3 +44,5 @@ class Call:
     wait_ms: int = 0
     cache_key: str = ""
     alarm: bool = False
+    weight: int = 0
+    attempt: int = 1

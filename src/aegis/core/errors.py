@@ -5,6 +5,7 @@ AegisError
     BadInput                    something from outside was refused by name    nothing was lost
     Refused                     a gate said no                                nothing was spent
         BudgetExceeded  RateLimited  BreakerOpen  Throttled  QueueFull  DeadlinePassed  Stopped  UnknownPrice
+        RetriesSpent
     ServiceError                an outside service failed, and whether it billed
     StoreError                  the store could not answer                    money fails closed
         Fenced                  a holder of allowances was replaced           it joins again
@@ -104,6 +105,12 @@ class DeadlinePassed(Refused):
     """The call waited until its own deadline."""
 
     gate = "queue"
+
+
+class RetriesSpent(Refused):
+    """A piece of work, or its service, was tried again often enough: more retries would only add to an outage."""
+
+    gate = "retry"
 
 
 class Stopped(Refused):

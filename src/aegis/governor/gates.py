@@ -12,9 +12,10 @@ from aegis.core.breakers import Breaker, BreakerState
 from aegis.core.buckets import Bucket, Rate, bucket_for
 from aegis.core.budgets import Line, Route
 from aegis.core.calls import Call
-from aegis.core.errors import BreakerOpen, RateLimited, ServiceError, Throttled
+from aegis.core.errors import BreakerOpen, RateLimited, RetriesSpent, ServiceError, Throttled
 from aegis.core.money import Nanos
 from aegis.core.ports import Clock
+from aegis.core.retries import RetryBudget
 from aegis.core.throttles import ThrottleStep, felt
 from aegis.governor.allowances import Allowance
 from aegis.governor.policies import DEFAULT, ServicePolicy
@@ -103,6 +104,17 @@ class Gates:
         self._buckets: dict[str, list[Bucket]] = {}
         self._steps: dict[str, ThrottleStep] = {}
         self._last_ns: dict[str, int] = {}
+        self._retries: dict[str, RetryBudget] = {}
+
+    def count(self, call: Call, now_ns: int) -> None:
+        """Count a first try, or let a retry begin. Raises `RetriesSpent`."""
+        retries = self._retries.get(call.service)
+        if retries is None:
+            retries = self._retries[call.service] = RetryBudget(policy=self.policy(call.service).retries)
+        if call.attempt <= 1:
+            retries.first(now_ns)
+        elif why := retries.again(now_ns, call.attempt):
+            raise RetriesSpent(f"{call.service}: no further try; {why}")
 
     def policy(self, service: str) -> ServicePolicy:
         return self._policies.get(service, DEFAULT)

@@ -94,6 +94,7 @@ class Governor:
         call, started_ns = admission.call, self._clock.monotonic_ns()
         check_usage(call.worst)
         try:
+            self._gates.count(call, started_ns)
             if call.wait_ms or self._rooms.get(call.service):
                 reservation = await self._room(call.service).enter(call, self._attempt)
             else:  # nobody waits, nor may this one
@@ -188,7 +189,13 @@ class Governor:
         room = self._rooms.get(service)
         if room is None:
             policy = self._gates.policy(service)
-            room = WaitingRoom(service, self._clock, waiting_max=policy.waiting_max, age_ms=policy.age_ms)
+            room = WaitingRoom(
+                service,
+                self._clock,
+                waiting_max=policy.waiting_max,
+                age_ms=policy.age_ms,
+                bytes_max=policy.waiting_bytes_max,
+            )
             self._rooms[service] = room
         return room
 

@@ -42,7 +42,14 @@ class Plans:
         if now_ns - self._looked_ns > AGE_NS:
             self._look(now_ns)
         scope = call.scope
-        says = (call.service, model, call.operation, int(call.priority), *[scope.get(n) for n in self._book.names])
+        says = (
+            call.service,
+            model,
+            call.operation,
+            int(call.priority),
+            call.alarm,
+            *[scope.get(n) for n in self._book.names],
+        )
         found = self._found.get(says)
         if found is None:
             price, name = self._prices.found(call.service, model, self._day)
