@@ -56,7 +56,7 @@ def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration], pla
     migration, and then nothing was changed; raises `sqlite3.Error` when a migration itself fails.
     """
     applied = _applied(connection, place)
-    _refuse_what_differs(applied, migrations, place)
+    refuse_what_differs(applied, migrations, place)
     for migration in migrations:
         if migration.version not in applied:
             _apply(connection, migration)
@@ -89,7 +89,8 @@ def refuse_strangers(connection: sqlite3.Connection, place: str) -> None:
         raise StoreError(f"The store {place} belongs to another program: point the store at a file of its own")
 
 
-def _refuse_what_differs(applied: dict[int, tuple[str, str]], migrations: Sequence[Migration], place: str) -> None:
+def refuse_what_differs(applied: dict[int, tuple[str, str]], migrations: Sequence[Migration], place: str) -> None:
+    """Raise `StoreError` for a store of a newer Aegis, or with another migration than this one brings."""
     known = {migration.version: migration for migration in migrations}
     newest = max(known, default=0)
     for version, (name, checksum) in sorted(applied.items()):

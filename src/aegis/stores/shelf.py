@@ -89,7 +89,11 @@ class SqliteShelf:
             self._count(ended if self._end_all(holder, epoch, ended) else self._end_each(holder, epoch, ended))
 
     def _end_all(self, holder: str, epoch: int, ended: Sequence[Entry]) -> bool:
-        """End attempts together, if none of them had ended before."""
+        """End attempts together, if none of them had ended before and none is told of twice (PostgreSQL refuses to meet
+        a record twice in one statement).
+        """
+        if len({entry.attempt for entry in ended}) < len(ended):
+            return False
         self._execute("SAVEPOINT ended")
         changed = sum(self._end(holder, epoch, some) for some in _portions(ended))
         if changed != len(ended):
