@@ -74,8 +74,12 @@ class Breaker:
         self._probing = False
 
     def succeeded(self, now_ns: int, cost: Nanos = 0) -> None:
-        self._end(now_ns, failed=False)
         self.in_a_row = 0
+        if now_ns < self._shared_until_ns and self._ends:
+            self._ended += 1
+            self._ends[-1][1] += 1
+        else:
+            self._end(now_ns, failed=False)
         if self.state is BreakerState.HALF_OPEN:
             self.state, self.why, self._probing = BreakerState.CLOSED, "", False
             self._ends.clear()

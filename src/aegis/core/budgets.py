@@ -175,6 +175,8 @@ class Route:
         """What a cost and a usage take of each unit: money, or units of the meter."""
         if self.paid:
             return (cost,)
+        if len(self.units) == 1:
+            return (units_of(usage, self.units[0]),)
         return tuple([cost if unit == MONEY else units_of(usage, unit) for unit in self.units])
 
 

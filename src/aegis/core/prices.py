@@ -63,6 +63,8 @@ class Price:
         return self._total(usage, dearest=True)
 
     def _total(self, usage: Usage, *, dearest: bool) -> Nanos:
+        if not self.rates:
+            return 0  # an explicit price of zero
         flat, total, prompt = self._flat, 0, -1
         for meter, units in usage.items():
             rate = flat.get(meter)

@@ -75,12 +75,12 @@ class Allowance:
 class Bundle:
     """The allowances of one route, grouped by unit as the route is, looked up once and used for many calls."""
 
-    __slots__ = ("ends_at", "groups", "journalled", "rows", "used_ns")
+    __slots__ = ("ends_at", "groups", "money", "rows", "used_ns")
 
     def __init__(self, groups: Sequence[Sequence[Allowance]]) -> None:
         self.groups = tuple(tuple(group) for group in groups)
         self.rows = tuple(tuple(allowance.row for allowance in group) for group in groups)
-        self.journalled = tuple(i for i, group in enumerate(self.groups) if group[0].line.journalled)
+        self.money = next((i for i, group in enumerate(self.groups) if group[0].line.journalled), None)
         self.ends_at: datetime | None = min((a.ends_at for group in groups for a in group), default=None)
         self.used_ns = 0
 
@@ -124,12 +124,14 @@ class Hold:
 
     def __init__(self, attempt: str, epoch: int, bundle: Bundle, needs: tuple[int, ...]) -> None:
         self.attempt, self.epoch, self.bundle, self.needs = attempt, epoch, bundle, needs
-        self.journalled = self.ended = False
-        for unit in bundle.journalled:
-            self.journalled = self.journalled or needs[unit] > 0
+        self.ended = False
+        self.journalled = bundle.money is not None and needs[bundle.money] > 0
 
     def rows(self) -> Holds:
         """The numbers of rows and what is held of each of them, for the journal."""
+        if len(self.needs) == 1:  # all lines of one unit, as most calls are
+            need = self.needs[0]
+            return ((self.bundle.rows[0], need),) if need else ()
         return self.rows_at(self.needs)
 
     def rows_at(self, needs: Sequence[int]) -> Holds:

@@ -94,6 +94,7 @@ class Holder:
         self._allowances = Allowances()
         self._epoch = self._attempts = self._lease_until_ns = 0
         self._doubtful, self._lending, self._stopped = True, False, False
+        self._signature = f"/{name}-0-"
         self._ended: list[_Ended] = []
         self._refused: list[int] = []
         self._shrunk: dict[Hold, tuple[int, ...]] = {}
@@ -124,7 +125,8 @@ class Holder:
 
     def end(self, hold: Hold, amounts: tuple[int, ...], entry: Entry) -> None:
         """The attempt ended with these amounts, unit by unit. Never waits, never fails."""
-        self._shrunk.pop(hold, None)
+        if self._shrunk:
+            self._shrunk.pop(hold, None)
         hold.ended = True
         if hold.epoch == self._epoch:
             self._allowances.settle(hold, amounts)
@@ -148,7 +150,7 @@ class Holder:
     def attempt(self, call_id: str) -> str:
         """An identifier for one attempt of a call: unique, since the ledger gives an epoch once."""
         self._attempts += 1
-        return f"{call_id}/{self._name}-{self._epoch}-{self._attempts}"
+        return f"{call_id}{self._signature}{self._attempts}"
 
     def allowance(self, line: Line) -> Allowance | None:
         """What is known in memory about a line."""
@@ -319,10 +321,14 @@ class Holder:
             holder=self._name,
             epoch=self._epoch,
             sent=sent,
-            ended=[e.entry for e in ended if not self._lost(e)],
+            ended=[e.entry for e in ended if e.hold is None or e.hold.epoch == self._epoch or not self._lost(e)],
             shrunk={hold.attempt: hold.rows_at(needs) for hold, needs in shrunk.items()},
             spent=self._allowances.reports(self._clock.monotonic_ns()),
-            corrections=[c for e in ended if (c := self._correction(e)) is not None],
+            corrections=[
+                self._correction(e.hold, e)
+                for e in ended
+                if e.hold is not None and e.hold.epoch != self._epoch and self._lost(e)
+            ],
             refused=refused,
             wants=[waiting.lines() for waiting in wants],
             idle=self._idle_after(shrunk) if wants else {},
@@ -360,13 +366,9 @@ class Holder:
         """Whether an attempt was counted at its worst case already, since its epoch is over."""
         return ended.hold is not None and ended.hold.epoch != self._epoch and ended.hold.journalled
 
-    def _correction(self, ended: _Ended) -> Correction | None:
-        if ended.hold is None or not self._lost(ended):
-            return None
+    def _correction(self, hold: Hold, ended: _Ended) -> Correction:
         entry = ended.entry
-        return Correction(
-            attempt=entry.attempt, cost=entry.cost, units=ended.hold.units(ended.amounts), body=entry.body
-        )
+        return Correction(attempt=entry.attempt, cost=entry.cost, units=hold.units(ended.amounts), body=entry.body)
 
     def _accept(self, wants: Sequence[_Waiting], answer: Synced) -> None:
         for waiting, verdict in zip(wants, answer.verdicts, strict=True):
@@ -391,11 +393,13 @@ class Holder:
         joined = await self._ledger.join(self._name)
         self._drop()
         self._epoch, self._lease_until_ns, self._doubtful = joined.epoch, asked_ns + LEASE_NS, False
+        self._signature = f"/{self._name}-{self._epoch}-"
         if joined.untold:
             self._news(Synced(crossings=list(joined.untold)))
 
     def _drop(self) -> None:
         self._epoch, self._lease_until_ns, self._doubtful = 0, 0, True
+        self._signature = f"/{self._name}-0-"
         self._allowances.drop()
 
 

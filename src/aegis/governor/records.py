@@ -10,12 +10,14 @@ from typing import Any
 import orjson
 
 from aegis.core.budgets import MONEY
-from aegis.core.calls import Call, Usage
+from aegis.core.calls import Call, Priority, Usage
 from aegis.core.errors import BudgetExceeded, Refused
 from aegis.core.ledger import Entry, EntryState, Shortage
 from aegis.core.money import Nanos, show_usd
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+PRIORITIES = ("", *(priority.name for priority in sorted(Priority)))
+"""The names of priorities by their number: asking one for its name costs as much as the rest of a record."""
 TEXT_MAX = 500
 """Characters of a refusal's sentence that are kept."""
 
@@ -79,17 +81,15 @@ def amount(units: int, unit: str) -> str:
 
 def sent_body(call: Call) -> bytes:
     """What the journal keeps of a call when it is sent."""
-    return orjson.dumps({**_asked(call), "usage": call.worst})
+    name = PRIORITIES[call.priority]
+    return orjson.dumps({"operation": call.operation, "scope": call.scope, "priority": name, "usage": call.worst})
 
 
 def ended_body(call: Call, usage: Usage, failure: str = "") -> bytes:
     """What the journal keeps of a call that ended: its true usage, or the worst case where that is what counts."""
-    return orjson.dumps({**_asked(call), "usage": usage, "message": failure})
-
-
-def _asked(call: Call) -> dict[str, Any]:
-    """What was asked for, and for whom: what spending is broken down by."""
-    return {"operation": call.operation, "scope": call.scope, "priority": call.priority.name}
+    name = PRIORITIES[call.priority]
+    body = {"operation": call.operation, "scope": call.scope, "priority": name, "usage": usage, "message": failure}
+    return orjson.dumps(body)
 
 
 def refused_body(call: Call, refusal: Refused) -> bytes:
@@ -100,7 +100,9 @@ def refused_body(call: Call, refusal: Refused) -> bytes:
         why |= {name: getattr(refusal, name) for name in names}
     return orjson.dumps(
         {
-            **_asked(call),
+            "operation": call.operation,
+            "scope": call.scope,
+            "priority": PRIORITIES[call.priority],
             "usage": call.worst,
             "gate": refusal.gate,
             "message": str(refusal)[:TEXT_MAX],

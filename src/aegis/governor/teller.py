@@ -29,7 +29,7 @@ class Teller:
         self.told: list[Crossing] = []
 
     def now_ms(self) -> int:
-        return (self._clock.now() - _EPOCH) // MILLISECOND
+        return _ms(self._clock.now())
 
     def sent(self, reservation: Reservation, hold: Hold) -> Entry:
         """The journal entry of a call that is about to be sent."""
@@ -54,7 +54,7 @@ class Teller:
                     took_ms=self._took_ms(reservation.started_ns),
                 )
             )
-        return _ended(reservation, (now - _EPOCH) // MILLISECOND, message)
+        return _ended(reservation, _ms(now), message)
 
     def unsent(self, reservation: Reservation) -> Entry:
         """The journal entry of a call that was admitted and then not sent."""
@@ -126,6 +126,11 @@ def _ended(reservation: Reservation, now_ms: int, message: str) -> Entry:
         () if reservation.hold is None else reservation.hold.rows(),
         ended_body(call, reservation.usage, message),
     )
+
+
+def _ms(at: datetime) -> int:
+    since = at - _EPOCH  # taken apart by hand: dividing by a timedelta costs three times as much
+    return since.days * 86_400_000 + since.seconds * 1_000 + since.microseconds // 1_000
 
 
 def _outcome(reservation: Reservation, failure: BaseException | None) -> Outcome:
