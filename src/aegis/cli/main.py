@@ -17,7 +17,7 @@ from aegis.cli.session import Session
 COMMANDS: Lazy = {
     "demo": ("aegis.cli.demo:command", "Watch a recorded attack unfold; no account, no key."),
     "init": ("aegis.cli.init:command", "Write a commented aegis.yaml."),
-    "check": ("aegis.cli.check:command", "Check configuration, secrets and store; send nothing."),
+    "check": ("aegis.cli.check:command", "Check configuration, secrets and store; with --live also every service."),
     "config": ("aegis.cli.config:group", "Show the configuration in force and where it comes from."),
     "secrets": ("aegis.cli.secrets:group", "Keep keys and tokens in the encrypted store."),
     "up": ("aegis.cli.up:command", "Take events, work incidents, show the dashboard."),
@@ -37,6 +37,8 @@ COMMANDS: Lazy = {
     "cache": ("aegis.cli.cache:group", "Answers that are used again."),
     "model": ("aegis.cli.model:group", "Which model is asked for what, and what it may cost."),
     "outbox": ("aegis.cli.outbox:group", "Deliveries that wait or failed."),
+    "notify": ("aegis.cli.notify:group", "Send a test message to a configured service."),
+    "inbound": ("aegis.cli.inbound:group", "Webhooks from other services: where to send them, a test of each."),
     "attack": ("aegis.cli.attack:group", "The MITRE ATT&CK catalogue."),
     "sandbox": ("aegis.cli.sandbox:group", "The stand-in for every outside service."),
     "completion": ("aegis.cli.completion:command", "Print the completion script of a shell."),
