@@ -7,10 +7,9 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, fields, replace
-from datetime import datetime
 from pathlib import Path
 
-from aegis.app.actions import BudgetActions, spend_routes
+from aegis.app.actions import BudgetActions
 from aegis.app.gateway import GatewayParts, upstreams
 from aegis.app.hub import Hub
 from aegis.app.inbound import act_links, open_inbound, senders
@@ -29,28 +28,25 @@ from aegis.app.services import (
     used_names,
 )
 from aegis.app.system import SystemClock, random_ids
+from aegis.app.telling import Told, tell_by
 from aegis.config.settings import Config
 from aegis.core.budgets import Budget
-from aegis.core.incidents import Incident, Severity
-from aegis.core.notifications import Change, Delivery
+from aegis.core.incidents import Severity
 from aegis.core.ports import Clock, Http, NewId
 from aegis.core.prices import PriceBook
 from aegis.core.telemetry import Observer
 from aegis.governor.governor import Governor
 from aegis.governor.pricing import load_prices
-from aegis.incidents.act_links import ActLinks, buttons
 from aegis.incidents.analysis import Analysing, Policy
-from aegis.incidents.delivery import Lanes, WakingIncidents
+from aegis.incidents.delivery import Lanes
 from aegis.incidents.detection import Detector
 from aegis.incidents.enrichment import Enrichment
 from aegis.incidents.fallback import Fallbacks, instead_of
-from aegis.incidents.grouping import Grouping
 from aegis.incidents.lane import LaneRule
 from aegis.incidents.metric_batches import PUSH_MS, MetricBatches
 from aegis.incidents.pipeline import Pipeline
 from aegis.incidents.pseudonyms import Pseudonyms
-from aegis.incidents.record import Plans, Record
-from aegis.incidents.routing import deliveries
+from aegis.incidents.record import Record
 from aegis.incidents.rules.pack import load_pack
 from aegis.stores.answers import SqliteAnswers
 from aegis.stores.arrivals import SqliteArrivals
@@ -133,15 +129,14 @@ async def open_app(
         governor = await opened.enter_async_context(_governor(config, prices, database, machine, hub))
         parts, messengers = governed(parts, governor, machine.ids())
         links = await act_links(config, SqliteLookups(database), machine.token)
-        app = await _wired(config, home, machine, hub, database, parts, governor, detector, link_base, links)
+        told = await tell_by(config, machine, database, parts.notifiers, messengers, link_base, links, hub)
+        app = await _wired(config, home, machine, hub, database, parts, governor, detector, told)
         app.inbound = open_inbound(app, SqliteArrivals(database), http, found, links)
         app.messengers = messengers
         app.gateway = GatewayParts(settings=config.gateway, upstreams=behind, keys=app.keys)
         opened.push_async_callback(app.gateway.close)
-        hub.add(app.notice)
-        hub.add(app.actions.notice)
-        for batch in app.batches:
-            hub.add(batch)
+        for observer in (app.notice, app.actions.notice, *app.batches):
+            hub.add(observer)
         await app.pipeline.resume()
         for chore in app.chores:
             await chore()
@@ -175,23 +170,18 @@ async def _wired(
     parts: Parts,
     governor: Governor,
     detector: Detector,
-    link_base: str,
-    links: ActLinks | None,
+    told: Told,
 ) -> App:
     clock, new_id = machine.clock, machine.ids()
     incidents, outbox = SqliteIncidents(database), SqliteOutbox(database)
     events, lookups = SqliteEvents(database, clock), SqliteLookups(database)
     detector.warm(worked := await events.worked_since(LONG_AGO, WARMED_EVENTS_MAX))
     channels = [notifier.name for notifier in parts.notifiers]
-    lanes = _lanes(machine, outbox, parts, hub)
-    grouping = Grouping(new_id=new_id, hubs=config.detection.stop_list)
-    plan, store = _plans(config, channels, link_base, links), WakingIncidents(incidents, lanes)
-    record = Record(grouping=grouping, store=store, plan=plan, clock=clock, observe=hub)
     analysing = await _analysing(config, machine, parts, governor, lookups)
-    pipeline = _pipeline(detector, record, parts, governor, analysing, machine)
+    pipeline = _pipeline(detector, told.record, parts, governor, analysing, machine)
     keys = KeyRing(SqliteKeys(database), clock, pepper(home))
     overrides = Overrides(_budgets(config), governor=governor, lookups=lookups, more=keys.budgets)
-    fallbacks = _fallbacks(config, outbox, machine, channels, lanes)
+    fallbacks = _fallbacks(config, outbox, machine, channels, told.lanes)
     return App(
         config=config,
         home=home,
@@ -204,14 +194,16 @@ async def _wired(
         lookups=lookups,
         governor=governor,
         pipeline=pipeline,
-        lanes=lanes,
+        lanes=told.lanes,
         batches=tuple(
             MetricBatches(sink, observe=hub, push_ms=getattr(sink, "push_ms", PUSH_MS)) for sink in parts.sinks
         ),
         retention=Retention(database, _keep(config)),
         services_used=used_names(parts),
         actions=_actions(config, governor, pipeline, outbox, lookups, clock, channels),
-        chores=(keys.turn, overrides.turn, fallbacks.turn),
+        chores=(keys.turn, overrides.turn, fallbacks.turn, told.watch.turn),
+        silences=told.silences,
+        telling=told.telling,
         keys=keys,
         store_under_way=lambda: database.under_way,
         problems=tuple(str(problem) for problem in detector.problems),
@@ -239,18 +231,6 @@ def _fallbacks(
     return Fallbacks(outbox=outbox, clock=machine.clock, instead=instead, wake=lanes.wake)
 
 
-def _lanes(machine: Machine, outbox: SqliteOutbox, parts: Parts, hub: Hub) -> Lanes:
-    pick = (machine.chance or random.Random()).randint
-    return Lanes(
-        outbox=outbox,
-        notifiers=parts.notifiers,
-        clock=machine.clock,
-        pick=pick,
-        observe=hub,
-        rules=machine.lane_rules,
-    )
-
-
 def _budgets(config: Config) -> tuple[Budget, ...]:
     return (*config.budgets, *quotas(config))
 
@@ -275,19 +255,6 @@ def _actions(
         channels=channels,
         models={name: tuple(service.models.values()) for name, service in config.services.items()},
     )
-
-
-def _plans(config: Config, services: Sequence[str], link_base: str, links: ActLinks | None) -> Plans:
-    """Who is told about a change, with this installation's services and routes."""
-    routes = (*config.routes, *spend_routes(config.actions, services))
-    offered = links.links if links else buttons
-
-    def plan(incident: Incident, change: Change, *, now: datetime) -> tuple[Delivery, ...]:
-        return deliveries(
-            incident, change, services=services, now=now, routes=routes, link_base=link_base, links=offered
-        )
-
-    return plan
 
 
 async def _analysing(

@@ -32,9 +32,11 @@ from aegis.incidents.formats.records import Rejected
 from aegis.incidents.intake import chunks_of, events_from_body, read_events
 from aegis.incidents.metric_batches import MetricBatches
 from aegis.incidents.pipeline import WORKERS, Pipeline
+from aegis.incidents.telling import Telling
 from aegis.loops import Loops
 from aegis.stores.lookups import SetAside, SqliteLookups
 from aegis.stores.retention import Retention
+from aegis.stores.silences import SqliteSilences
 
 if TYPE_CHECKING:
     from aegis.governor.governor import Governor
@@ -101,6 +103,8 @@ class App:
     retention: Retention
     services_used: tuple[str, ...]
     actions: BudgetActions
+    silences: SqliteSilences
+    telling: Telling
     keys: KeyRing
     chores: tuple[Callable[[], Awaitable[None]], ...] = ()
     store_under_way: Callable[[], int] = lambda: 0

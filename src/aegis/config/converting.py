@@ -7,14 +7,17 @@ from datetime import date
 from pathlib import Path
 from typing import get_args
 
+from aegis.config.people import roster
 from aegis.config.sections.budgets import BudgetSection, Levels, Rolling, ThrottleSection, Windows
 from aegis.config.sections.gateway import GatewaySection, UpstreamSection
-from aegis.config.sections.root import PriceSection, RootSection, RouteSection
+from aegis.config.sections.people import InhibitionSection
+from aegis.config.sections.root import HeartbeatSection, PriceSection, RootSection, RouteSection
 from aegis.config.sections.services import BreakerSection, ServiceSection
 from aegis.config.settings import (
     Config,
     Detecting,
     GatewaySettings,
+    HeartbeatSettings,
     Privacy,
     SandboxSettings,
     SecretsKey,
@@ -27,9 +30,10 @@ from aegis.config.settings import (
 from aegis.core.breakers import BreakerPolicy
 from aegis.core.budgets import LEVELS, Amounts, Budget
 from aegis.core.calls import Priority
-from aegis.core.incidents import Severity
+from aegis.core.matching import Team
 from aegis.core.prices import Price
 from aegis.core.references import Reference
+from aegis.core.silences import Inhibition
 from aegis.core.throttles import ThrottleCurve
 from aegis.core.windows import WindowKind, WindowPolicy
 from aegis.incidents.pseudonyms import PersonalKind
@@ -52,6 +56,10 @@ def settings(root: RootSection) -> Config:
         connectors=_metered(root) | {name: _connector(section) for name, section in _sections(root.connectors)},
         routes=tuple(_route(route) for route in root.routes),
         fallback={service: tuple(others) for service, others in root.fallback.items()},
+        roster=roster(root.contacts, root.rotations, root.escalation.chains, root.escalation.bridge),
+        teams=tuple(Team(name=name, matchers=tuple(matchers)) for name, matchers in root.teams.items()),
+        inhibitions=tuple(_inhibition(section) for section in root.inhibitions),
+        heartbeat=_heartbeat(root.heartbeat) if root.heartbeat else None,
         inbound={name: _connector(section) for name, section in _sections(root.inbound)},
         detection=Detecting(
             rules=tuple(Path(folder).expanduser() for folder in root.detection.rules),
@@ -205,14 +213,28 @@ def _connector(section: object) -> Mapping[str, Value]:
 
 
 def _route(section: RouteSection) -> Route:
-    when = section.when
+    when = section.when.condition()
     return Route(
         to=tuple(section.to),
-        severities=frozenset(Severity[name] for name in when.severity),
-        services=frozenset(when.service),
-        tags=frozenset(when.tag),
-        kinds=frozenset(when.kind),
+        severities=when.severities,
+        services=when.services,
+        tags=when.tags,
+        kinds=frozenset(section.when.kind),
+        teams=when.teams,
+        times=when.times,
+        instead=section.instead,
+        last=not section.go_on,
     )
+
+
+def _inhibition(section: InhibitionSection) -> Inhibition:
+    return Inhibition(
+        name=section.name, source=tuple(section.source), target=tuple(section.target), equal=tuple(section.equal)
+    )
+
+
+def _heartbeat(section: HeartbeatSection) -> HeartbeatSettings:
+    return HeartbeatSettings(url=section.url, every_ms=section.every, grace_ms=section.grace)
 
 
 def _price(name: str, section: PriceSection) -> tuple[tuple[str, str], Price]:

@@ -10,8 +10,11 @@ from typing import Literal, TypeAlias
 from aegis.core.breakers import BreakerPolicy
 from aegis.core.buckets import Rate
 from aegis.core.budgets import Budget, Level
+from aegis.core.escalations import Roster
+from aegis.core.matching import Team
 from aegis.core.prices import Price
 from aegis.core.references import Reference
+from aegis.core.silences import Inhibition
 from aegis.incidents.pseudonyms import PersonalKind
 from aegis.incidents.routing import Route
 
@@ -120,6 +123,15 @@ class SandboxSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HeartbeatSettings:
+    """Where a sign of life is sent, how often, and how late a part may be, in milliseconds."""
+
+    url: Reference
+    every_ms: int
+    grace_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One value as it is in force: as text, and where it was written (`default` when nowhere)."""
 
@@ -152,6 +164,11 @@ class Config:
     sandbox: SandboxSettings
     inbound: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
     """The senders of webhooks that are taken, each with its secrets and options."""
+    roster: Roster = field(default_factory=Roster)
+    """Contacts, rotations and chains; which channels can be used is known when the connectors are built."""
+    teams: tuple[Team, ...] = ()
+    inhibitions: tuple[Inhibition, ...] = ()
+    heartbeat: HeartbeatSettings | None = None
     entries: tuple[Entry, ...] = field(default=(), repr=False)
     files: tuple[Path, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -178,6 +195,8 @@ class Config:
                 return value
             case ["inbound", name, key] if isinstance(value := self.inbound[name].get(key), Reference):
                 return value
+            case ["heartbeat", "url"] if self.heartbeat is not None:
+                return self.heartbeat.url
             case ["secrets", "passphrase"]:
                 return self.secrets.passphrase
         return None

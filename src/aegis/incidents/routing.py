@@ -40,9 +40,6 @@ Prometheus and CloudWatch take metrics, not incidents.
 RECORDING = frozenset({"datadog", "splunk", "sentry"})
 """Services that keep a record and wake nobody: they are told of an incident that is held back as well."""
 
-CARRIERS: Mapping[str, str] = {"email": "email", "sms": "twilio", "phone": "twilio"}
-"""Which service carries what is said to one person by a channel."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
@@ -114,7 +111,6 @@ KEEPING = frozenset({"pagerduty", "jira"})
 """Services that keep an incident's status themselves: what was said there is not said back to them. Messages in a chat
 are ours, and are edited wherever the word was said.
 """
-
 NOTING = frozenset({"pagerduty", "slack", "teams", "discord", "jira"})
 """Services where people talk about an incident: notes go there, and nowhere else."""
 
@@ -188,7 +184,7 @@ def deliveries(
         offered = links_for(incident, one.contact) if links_for else said.buttons
         facts = (*said.facts, Fact("Conference", joined)) if joined else said.facts
         note = replace(said, recipient=one.recipient, bridge=joined, buttons=offered, facts=facts)
-        for_one.append(_delivery(incident, CARRIERS[one.channel], note, now))
+        for_one.append(_delivery(incident, one.channel, note, now))
     return (*for_all, *for_one)
 
 

@@ -65,6 +65,11 @@ class Telling:
         self._watched.clear()
         self.note(incidents)
 
+    def forget(self, incident_id: str) -> None:
+        """The store holds it no longer."""
+        self._sources.pop(incident_id, None)
+        self._watched.pop(incident_id, None)
+
     def _note_source(self, incident: Incident, *, open_still: bool) -> None:
         self._sources.pop(incident.id, None)
         labels = labels_of(incident, self.teams)

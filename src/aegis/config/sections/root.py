@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
 from pydantic_core.core_schema import ValidationInfo
 
+from aegis.config.people import wrong_names
 from aegis.config.problems import unknown
 from aegis.config.sections.budgets import ActionsSection, BudgetSection, Windows
 from aegis.config.sections.connectors import ConnectorsSection
 from aegis.config.sections.gateway import GatewaySection
 from aegis.config.sections.inbound import InboundSection
-from aegis.config.sections.kinds import Address, Days, Listen, Money, SecretRef, Section, Words, written
+from aegis.config.sections.kinds import Address, Days, Duration, Listen, Money, SecretRef, Section, Words, written
+from aegis.config.sections.people import (
+    NAME,
+    ContactSection,
+    EscalationSection,
+    InhibitionSection,
+    Matches,
+    RotationSection,
+)
 from aegis.config.sections.services import ServicesSection
+from aegis.config.sections.when import WhenSection
 
 NOT_TOLD = ("attack", "twilio", "cloudwatch")
 """Connectors that no route can name: Twilio's two ways have names of their own, CloudWatch takes metrics only."""
@@ -34,24 +44,15 @@ class StoreSection(Section):
     """`sqlite:FILE`; a relative file stands in the state folder."""
 
 
-class WhenSection(Section):
-    """Every named condition must hold."""
-
-    severity: Annotated[
-        list[Literal["LOW", "MEDIUM", "HIGH", "CRITICAL"]], BeforeValidator(lambda v: [v] if isinstance(v, str) else v)
-    ] = Field(default_factory=list)
-    service: Words = Field(default_factory=list)
-    """Log sources of the incident's events."""
-    tag: Words = Field(default_factory=list)
-    """ATT&CK techniques or tactics (attack.t1110), or ids of rules."""
-    kind: Annotated[list[Literal["security", "spend"]], BeforeValidator(lambda v: [v] if isinstance(v, str) else v)] = (
-        Field(default_factory=list)
-    )
-
-
 class RouteSection(Section):
+    model_config = ConfigDict(populate_by_name=True)
+
     when: WhenSection = Field(default_factory=WhenSection)
     to: Words = Field(min_length=1)
+    instead: bool = False
+    """Whether the usual services are not told then, unless a route names them."""
+    go_on: bool = Field(default=True, alias="continue")
+    """Whether the routes after this one are looked at as well when it fits."""
 
     @field_validator("to")
     @classmethod
@@ -71,6 +72,16 @@ class DetectionSection(Section):
     """Ids of rules that are not used."""
     stop_list: Words = Field(default_factory=list)
     """Names that never link two incidents: gateways, scanners, service accounts (10.0.0.1, jump-1, svc-backup)."""
+
+
+class HeartbeatSection(Section):
+    """A sign of life, sent while everything works: whoever waits for it raises the alarm when it stays out."""
+
+    url: SecretRef
+    """Where it is sent (POST): a check of a healthchecks-like service. Whoever knows the address can fake it."""
+    every: Duration = written("60s")
+    grace: Duration = written("30s")
+    """How long a part of Aegis may be late before it counts as stuck."""
 
 
 class PseudonymsSection(Section):
@@ -141,12 +152,31 @@ class RootSection(Section):
     """Who is told when a service has not taken a page for a minute: `pagerduty: [email, slack]`. Of itself PagerDuty is
     stood in for by the first configured of slack, teams, discord and email; an empty list names nobody."""
     inbound: InboundSection = Field(default_factory=InboundSection)
+    contacts: dict[Annotated[str, Field(pattern=NAME)], ContactSection] = Field(default_factory=dict)
+    """People who can be told alone, by name."""
+    rotations: dict[Annotated[str, Field(pattern=NAME)], RotationSection] = Field(default_factory=dict)
+    """Who is on call, in turn."""
+    teams: dict[Annotated[str, Field(pattern=NAME)], Matches] = Field(default_factory=dict)
+    """Which incidents are whose: matchers that must all hold."""
+    escalation: EscalationSection = Field(default_factory=EscalationSection)
+    inhibitions: list[InhibitionSection] = Field(default_factory=list, max_length=100)
+    heartbeat: HeartbeatSection | None = None
     detection: DetectionSection = Field(default_factory=DetectionSection)
     privacy: PrivacySection = Field(default_factory=PrivacySection)
     retention: RetentionSection = Field(default_factory=RetentionSection)
     prices: dict[str, PriceSection] = Field(default_factory=dict)
     secrets: SecretsSection = Field(default_factory=SecretsSection)
     sandbox: SandboxSection = Field(default_factory=SandboxSection)
+
+    @field_validator("escalation")
+    @classmethod
+    def _people_are_known(cls, value: EscalationSection, info: ValidationInfo) -> EscalationSection:
+        contacts, rotations = info.data.get("contacts"), info.data.get("rotations")
+        if contacts is None or rotations is None:
+            return value  # told already
+        if wrong := wrong_names(contacts, rotations, value.chains):
+            raise ValueError(wrong)
+        return value
 
     @field_validator("fallback")
     @classmethod
