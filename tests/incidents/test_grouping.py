@@ -298,3 +298,22 @@ def test_a_budgets_crossing_links_to_nothing_and_is_new_in_the_next_window() -> 
     grouping, _ = grown([crossing, detection("sudo", entity=ALICE)], [tomorrow])
 
     assert sorted(incident.kind for incident in grouping._index.live.values()) == ["security", "spend", "spend"]
+
+
+def test_serious_news_of_a_known_incident_are_told_quietly() -> None:
+    _, folded = grown(
+        [detection("first", severity=Severity.CRITICAL)],
+        [detection("second", at=1)],
+        [detection("second", at=2)],
+        [detection("third", severity=Severity.MEDIUM, at=3)],
+    )
+
+    assert [changes(one) for one in folded] == [["opened"], ["updated"], [], []]
+
+
+def test_a_flood_of_different_serious_things_is_told_ever_more_rarely() -> None:
+    _, folded = grown(*[[detection(f"rule-{number}", at=number // 10)] for number in range(200)])
+    told = [change for one in folded for change in changes(one)]
+
+    assert told[0] == "opened"
+    assert 10 <= told.count("updated") <= 16

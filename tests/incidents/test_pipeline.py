@@ -1,5 +1,7 @@
 """The whole incident path on fakes: nothing lost, nothing doubled, the page first."""
 
+from datetime import timedelta
+
 import anyio
 import pytest
 from tests.incidents.answers import good_answer
@@ -178,7 +180,7 @@ async def test_people_acknowledge_resolve_and_reopen_and_everybody_hears_of_it()
     await stage.pipeline.reopen(name, by="ben")
     await stage.pipeline.note(name, by="ben", text="it was the scanner")
 
-    assert stage.store.sent("slack") == ["opened", "acknowledged", "resolved", "reopened"]
+    assert stage.store.sent("slack") == ["opened", "acknowledged", "resolved", "reopened", "noted"]
     assert [entry.text for entry in stage.only().timeline][-4:] == [
         "Acknowledged by ana",
         "Resolved by ana",
@@ -251,3 +253,40 @@ async def test_the_background_work_survives_a_store_that_goes_away() -> None:
             tasks.cancel_scope.cancel()
 
     assert stage.store.sent("slack") == ["opened", "analysed"]
+
+
+async def test_serious_news_are_analysed_again_after_a_while_and_never_more_often() -> None:
+    analyst = FakeAnalyst(lambda _: good_answer())
+    stage = Stage(analyst=analyst)
+    await stage.take(detection("first", severity=Severity.CRITICAL))
+    await stage.pipeline.drain()
+
+    for number in range(5):
+        await stage.take(detection(f"more-{number}", at=number))
+        await stage.pipeline.drain()
+    await stage.pipeline.revisit()
+    await stage.pipeline.drain()
+    assert len(analyst.requests) == 1
+
+    stage.clock.at += timedelta(minutes=15)
+    for _ in range(3):
+        await stage.pipeline.revisit()
+        await stage.pipeline.drain()
+    assert len(analyst.requests) == 2
+    assert stage.store.sent("pagerduty")[-1] == "analysed"
+
+
+async def test_outdated_analyses_are_remembered_over_a_restart() -> None:
+    analyst = FakeAnalyst(lambda _: good_answer())
+    stage = Stage(analyst=analyst)
+    await stage.take(detection("first"))
+    await stage.pipeline.drain()
+    await stage.take(detection("second", at=1))
+
+    again = Stage(analyst=analyst, store=stage.store)
+    await again.pipeline.resume()
+    again.clock.at = stage.clock.at + timedelta(minutes=16)
+    await again.pipeline.revisit()
+    await again.pipeline.drain()
+
+    assert len(analyst.requests) == 2

@@ -268,6 +268,7 @@ class App:
         with suppress(StoreError):  # the store is away: the governor admits from what it has, then fails closed
             await self.governor.tick()
             await self.actions.turn()
+            await self.pipeline.revisit()
             for chore in self.chores:
                 await chore()
 

@@ -172,6 +172,8 @@ class Analysis:
     why_offline: str = ""
     flags: tuple[str, ...] = ()
     at: datetime | None = None
+    serious: int = 0
+    """How many different detections of HIGH or worse it was made from: more of them make it outdated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

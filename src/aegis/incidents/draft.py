@@ -36,6 +36,12 @@ TACTICS_FOR_RAISE, RULES_FOR_RAISE = 3, 3
 COUNTS_TOLD = (10, 100)
 """A repeat is told again when it has become ten and a hundred times as many."""
 
+NEWS_EACH = 10
+"""Different things that are told one by one as they join; later ones each time their number has doubled: 500 of them,
+the most that an incident holds, are 15 messages.
+"""
+_SERIOUS = (Severity.HIGH.name, Severity.CRITICAL.name)
+
 _T = TypeVar("_T")
 
 _ABOUT = {
@@ -64,6 +70,18 @@ def titled(detection: Detection) -> str:
     return fit(f"{fit(what, 96)} {_ABOUT[detection.entity.kind]} {who}", TITLE_CHARS)
 
 
+def serious(incident: Incident) -> int:
+    """How many different detections of HIGH or worse its timeline holds."""
+    return sum(
+        entry.kind == "detection" and entry.attributes.get("severity") in _SERIOUS for entry in incident.timeline
+    )
+
+
+def serious(incident: Incident) -> int:
+    """How many different detections of HIGH or worse its timeline holds."""
+    return sum(entry.kind == "detection" and entry.attributes.get("severity") in _SERIOUS for entry in incident.timeline)
+
+
 class Draft:
     """A working copy of one incident. `change` says afterwards what is worth telling."""
 
@@ -83,6 +101,7 @@ class Draft:
         self._rules = dict.fromkeys(incident.rules)
         self._hosts = {observable.value for observable in incident.observables if observable.kind == "host"}
         self._entries: list[TimelineEntry] = []
+        self._news = False
 
     @classmethod
     def of(cls, incident: Incident) -> Draft:
@@ -137,6 +156,7 @@ class Draft:
             self.status = Status.OPEN
             self._say(now, "reopened", f"Seen again: {titled(detection)}", detection)
         elif repeat == 1:
+            self._news = self._news or detection.severity >= Severity.HIGH
             self._say(now, "detection", f"{detection.severity.name}: {titled(detection)}", detection)
         if self._count in COUNTS_TOLD:
             self._say(now, "repeated", f"Seen {self._count} times so far", detection)
@@ -151,7 +171,12 @@ class Draft:
         if self._severity > self._was.severity:
             return "raised"
         crossed = any(self._was.count < told <= self._count for told in COUNTS_TOLD)
-        return "updated" if crossed else None
+        return "updated" if crossed or (self._news and self._worth_telling()) else None
+
+    def _worth_telling(self) -> bool:
+        """Whether so many different things are still told, or are again."""
+        before, after = len(self._was.repeats), len(self.repeats)
+        return after <= NEWS_EACH or before.bit_length() < after.bit_length()
 
     def freeze(self, *, now: datetime) -> Incident:
         """The incident as it stands now, one version further. What Aegis saw again is newer than any earlier word."""
@@ -212,7 +237,7 @@ class Draft:
 
     def _say(self, now: datetime, kind: str, text: str, detection: Detection) -> None:
         if len(self._entries) < SAMPLES_MAX * 5:
-            seen = {"rule": detection.rule_id, "seen": detection.at.isoformat()}
+            seen = {"rule": detection.rule_id, "seen": detection.at.isoformat(), "severity": detection.severity.name}
             self._entries.append(TimelineEntry(at=now, kind=kind, text=text, attributes=seen))
 
 

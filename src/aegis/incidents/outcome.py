@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from aegis.core.incidents import AnalysisSource, Incident, Severity, Status, TimelineEntry, Verdict
 from aegis.core.money import show_usd
 from aegis.core.notifications import Change
 from aegis.incidents.analysis import Analysed
+from aegis.incidents.draft import serious
 from aegis.incidents.enrichment import Lookups
 from aegis.incidents.timeline import with_entries
 
+REDONE_AFTER = timedelta(minutes=15)
+"""How long an analysis stands before news make it be asked for again: four calls an hour at most for one incident."""
 _BAD = (Verdict.MALICIOUS, Verdict.SUSPICIOUS)
 
 
@@ -23,12 +26,23 @@ class Tell:
     observers: tuple[Change, ...] = ()
 
 
-def wants_analysis(incident: Incident) -> bool:
-    """Whether an incident is new or was raised since it was analysed: nothing else asks for an analysis."""
+def wants_analysis(incident: Incident, now: datetime) -> bool:
+    """Whether an incident is new, was raised since it was analysed, or holds serious news that no analysis has seen for
+    long enough: nothing else asks for an analysis.
+    """
+    due = outdated_at(incident)
     analysis = incident.analysis
     if incident.status is Status.RESOLVED:
         return False
-    return analysis is None or analysis.severity < incident.severity
+    return analysis is None or analysis.severity < incident.severity or (due is not None and due <= now)
+
+
+def outdated_at(incident: Incident) -> datetime | None:
+    """When an analysis is to be done again because serious detections joined that it was not made from; None: never."""
+    analysis = incident.analysis
+    if incident.status is Status.RESOLVED or analysis is None or analysis.at is None:
+        return None
+    return analysis.at + REDONE_AFTER if serious(incident) > analysis.serious else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ doubles nothing. The first page of an incident never waits for a model.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Protocol
 
 import anyio
@@ -17,14 +19,16 @@ from aegis.core.ports import Clock
 from aegis.incidents.analysis import Analysing
 from aegis.incidents.backlog import Backlog
 from aegis.incidents.desk import Desk
-from aegis.incidents.draft import SPEND
+from aegis.incidents.draft import SPEND, serious
 from aegis.incidents.enrichment import Enrichment
-from aegis.incidents.outcome import Outcome, wants_analysis
+from aegis.incidents.outcome import Outcome, outdated_at, wants_analysis
 from aegis.incidents.record import Record
 
 WORKERS = 8
 """Incidents enriched and analysed at once: they wait for other machines, not for this one."""
 STORE_RETRY_MS = 1_000
+LATER_MAX = 10_000
+"""Incidents whose analysis is to be done again later; one beyond that is when its next detection joins."""
 
 
 class Detects(Protocol):
@@ -42,6 +46,7 @@ class Pipeline:
         self._detector, self._record, self._clock = detector, record, clock
         self._enrichment, self._analysis = enrichment, analysis
         self._backlog = Backlog()
+        self._later: dict[str, datetime] = {}
         self.desk = Desk(record, clock=clock, moved=self._await_analysis)
         """Where people's words about incidents go."""
 
@@ -59,15 +64,29 @@ class Pipeline:
     async def _work_up(self, incident_id: str) -> None:
         """Enrich and analyse one incident, and tell what came of it."""
         incident = await self._record.get(incident_id)
-        if incident is not None and wants_analysis(incident):
+        if incident is not None and wants_analysis(incident, self._clock.now()):
             enriched = await self._enrichment.enrich(incident)
             analysed = await self._analysis.analyse(enriched.applied_to(incident))
-            outcome = Outcome(enriched, analysed)
+            made = replace(analysed.analysis, serious=serious(incident))
+            outcome = Outcome(enriched, replace(analysed, analysis=made))
             self._await_analysis(await self._record.change(incident_id, outcome.applied_to, tell=outcome.tells))
 
     def _await_analysis(self, incident: Incident) -> None:
-        if wants_analysis(incident):
+        if wants_analysis(incident, self._clock.now()):
             self._backlog.push(incident)
+        elif (due := outdated_at(incident)) and (incident.id in self._later or len(self._later) < LATER_MAX):
+            self._later[incident.id] = due
+
+    async def revisit(self) -> None:
+        """Ask anew about incidents whose analysis has been outdated for long enough; call it as often as convenient.
+        Raises `StoreError`; the next turn goes on.
+        """
+        now = self._clock.now()
+        for incident_id in [one for one, due in self._later.items() if due <= now]:
+            incident = await self._record.get(incident_id)
+            del self._later[incident_id]
+            if incident is not None:
+                self._await_analysis(incident)
 
     # --- in the background -----------------------------------------------------------------------------------
 
@@ -145,7 +164,7 @@ class Pipeline:
         return await self.desk.reopen(incident_id, by)
 
     async def note(self, incident_id: str, *, by: str, text: str) -> Incident:
-        """Write into the timeline; nobody is told. Raises `BadInput` when there is none such."""
+        """Write into the timeline; told where people talk. Raises `BadInput` when there is none such."""
         return await self.desk.note(incident_id, by, text=text)
 
     async def open_spend(

@@ -32,6 +32,8 @@ from aegis.core.notifications import Button, Fact, Note, Notification
 from aegis.stores.standing import escalation_from_json, escalation_to_json, hold_from_json, hold_to_json
 
 VERSION = 1
+UNCOUNTED = 1_000_000
+"""An analysis from before detections were counted: nothing makes it outdated but a raise."""
 """Of every document. It grows when a field changes its meaning; a new field with a default needs no new version."""
 
 Json = dict[str, Any]
@@ -255,6 +257,7 @@ def _analysis(analysis: Analysis) -> Json:
         "why_offline": analysis.why_offline,
         "flags": list(analysis.flags),
         "at": analysis.at,
+        "serious": analysis.serious,
     }
 
 
@@ -272,6 +275,7 @@ def _to_analysis(document: Json) -> Analysis:
         iocs=tuple(Observable(*one) for one in document.get("iocs", ())),
         cost=document.get("cost", 0),
         why_offline=document.get("why_offline", ""),
+        serious=document.get("serious", UNCOUNTED),
         flags=tuple(document.get("flags", ())),
         at=None if at is None else _when(at),
     )
