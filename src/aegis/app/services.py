@@ -16,7 +16,7 @@ from aegis.connectors.attack import Attack, read_catalogue
 from aegis.core.budgets import Amounts, Budget
 from aegis.core.calls import Priority
 from aegis.core.money import usd
-from aegis.core.ports import Analyst, Clock, Enricher, Governs, Http, Messenger, MetricSink, NewId, Notifier, Probe
+from aegis.core.ports import Analyst, Clock, Enricher, Governs, Http, Messenger, MetricSink, NewId, Notifier
 from aegis.core.references import Reference
 from aegis.core.secret import Secret
 from aegis.core.techniques import TECHNIQUES
@@ -68,7 +68,8 @@ class Parts:
     """Ways to one person that cost nothing."""
     metered: tuple[Metered, ...]
     """Ways to one person that the governor is asked about first."""
-    probes: tuple[Probe, ...]
+    connectors: tuple[Any, ...]
+    """Every connector of the section `connectors`, as it was built."""
     enrichers: tuple[Enricher, ...]
     analyst: Analyst | None
     technique_exists: Callable[[str], bool]
@@ -101,7 +102,7 @@ def build_parts(
     def make(name: str, values: Mapping[str, Any]) -> Any:
         return registry.build(name, values, http, clock=clock, new_id=new_id, outlets=ways)
 
-    used = {name: _values(values, resolve) for name, values in config.connectors.items() if name in BUILT}
+    used = resolved(config, resolve)
     if "slack" in used and "slack" in config.inbound:
         used["slack"] |= {"interactive": True}  # presses come back to `/inbound/slack`
     if "slack" in used and "slack" in config.inbound:  # what is pressed in Slack comes back: buttons act at once
@@ -123,7 +124,7 @@ def build_parts(
         sinks=tuple(made[name] for name in SINKS if name in made),
         messengers=tuple(made[name] for name in ("email",) if name in made),
         metered=(twilio.sms, twilio.phone) if twilio else (),
-        probes=tuple(made.values()),
+        connectors=tuple(made.values()),
         enrichers=tuple(enrichers),
         analyst=analyst,
         technique_exists=lambda technique: technique in TECHNIQUES or catalogue.find(technique) is not None,
@@ -137,6 +138,11 @@ def governed(parts: Parts, governor: Governs, new_id: NewId) -> tuple[Parts, Map
     ways = [GovernedMessenger(way, governor=governor, new_id=new_id) for way in parts.metered]
     notifiers = (*parts.notifiers, *(way for way in ways if way.recipients))
     return replace(parts, notifiers=notifiers), {way.name: way for way in (*parts.messengers, *ways)}
+
+
+def resolved(config: Config, resolve: Resolve) -> dict[str, dict[str, Any]]:
+    """The values of every connector that is used, with their secrets. Raises `ConfigError` for one that is missing."""
+    return {name: _values(values, resolve) for name, values in config.connectors.items() if name in BUILT}
 
 
 def _values(values: Mapping[str, Value], resolve: Resolve) -> dict[str, Any]:

@@ -1,8 +1,10 @@
-"""`aegis check`: is everything ready? Reads configuration, secrets and store; changes and sends nothing."""
+"""`aegis check`: is everything ready? Reads configuration, secrets and store; changes and sends nothing. With `--live`
+every configured service is asked too, at no cost and without effect.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import click
@@ -15,17 +17,21 @@ from aegis.core.references import Reference
 from aegis.core.secret import Secret
 
 if TYPE_CHECKING:
+    from aegis.app.trying import Tried
     from aegis.config.settings import Config
 
 Found: TypeAlias = tuple[str, str, str]
 """Where (file:line:column), which value, and what is wrong."""
 
 
-@click.command(cls=Speaking, examples=("aegis check", "aegis check --json"))
+@click.command(cls=Speaking, examples=("aegis check", "aegis check --live --json"))
 @click.option("--quiet", is_flag=True, help="Only the exit code.")
+@click.option("--live", is_flag=True, help="Ask every configured service whether it is there and knows our key.")
 @json_option
-def command(*, quiet: bool, as_json: bool) -> int:
-    """Check configuration, secret references and store. Exit code 3 when something is wrong."""
+def command(*, quiet: bool, live: bool, as_json: bool) -> int:
+    """Check configuration, secret references and store. Exit code 3 when something is wrong; with --live exit code 6
+    when a service does not answer as it should. Nothing is posted, nothing is billed.
+    """
     from aegis.config.problems import InvalidConfig, dotted
 
     here = session()
@@ -39,13 +45,43 @@ def command(*, quiet: bool, as_json: bool) -> int:
     found = [*_secrets(here, config), *_rules(config), *_state(here, config)]
     text = "\n".join(" ".join(part for part in (where, path, "-", message) if part) for where, path, message in found)
     warnings = config.warnings if found else (*config.warnings, *_unused_rules(config))
-    return _report(found, warnings, text, quiet=quiet, as_json=as_json)
+    asked = _ask(here, config) if live and not found else None
+    return _report(found, warnings, text, quiet=quiet, as_json=as_json, asked=asked)
 
 
-def _report(found: list[Found], warnings: tuple[str, ...], text: str, *, quiet: bool, as_json: bool) -> Exit:
+def _ask(here: Session, config: Config) -> Sequence[Tried]:
+    import anyio
+
+    from aegis.app.system import SystemClock, random_ids
+    from aegis.app.trying import ask_all, connected
+
+    async def ask() -> Sequence[Tried]:
+        clock, resolve = SystemClock(), here.resolver(config).resolve
+        new_id = random_ids(clock)
+        async with connected(config, home=here.home, resolve=resolve, clock=clock, new_id=new_id) as (parts, http):
+            return await ask_all(config, parts, http, resolve=resolve, clock=clock)
+
+    return anyio.run(ask)
+
+
+def _report(
+    found: list[Found],
+    warnings: tuple[str, ...],
+    text: str,
+    *,
+    quiet: bool,
+    as_json: bool,
+    asked: Sequence[Tried] | None = None,
+) -> Exit:
+    failing = [one for one in asked or () if not one.ok]
     if as_json:
+        from dataclasses import asdict
+
         problems = [{"where": where, "path": path, "message": message} for where, path, message in found]
-        show_json("check", ok=not found, problems=problems, warnings=list(warnings))
+        live = {} if asked is None else {"services": [asdict(one) for one in asked]}
+        show_json("check", ok=not (found or failing), problems=problems, warnings=list(warnings), **live)
+    elif asked is not None and not quiet:
+        _show(asked, warnings, failing)
     elif not quiet:
         for warning in warnings:
             say(f"warning: {warning}", colour="yellow")
@@ -54,7 +90,21 @@ def _report(found: list[Found], warnings: tuple[str, ...], text: str, *, quiet: 
             say(f"{len(found)} to put right", bold=True, colour="red")
         else:
             show("ok")
-    return Exit.CONFIG if found else Exit.OK
+    if found:
+        return Exit.CONFIG
+    return Exit.REMOTE if failing else Exit.OK
+
+
+def _show(asked: Sequence[Tried], warnings: tuple[str, ...], failing: Sequence[Tried]) -> None:
+    for warning in warnings:
+        say(f"warning: {warning}", colour="yellow")
+    for one in asked:
+        state = ("ok" if one.asked else "not asked") if one.ok else "FAILS"
+        show(f"{one.service:<12} {state:<10} {one.text}")
+    if failing:
+        say(f"{len(failing)} to put right", bold=True, colour="red")
+    else:
+        show("ok")
 
 
 def _secrets(here: Session, config: Config) -> Iterator[Found]:

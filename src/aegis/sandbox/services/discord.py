@@ -169,7 +169,16 @@ def secrets(asked: Asked) -> Iterable[str]:
 
 _HOOK = r"/api(?:/v\d+)?/webhooks/(?P<id>\d{1,20})/[A-Za-z0-9_.-]+"
 _MESSAGE = rf"{_HOOK}/messages/(?P<message>\d{{1,20}})"
+
+
+def _hook(_asked: Asked, _room: Room, found: re.Match[str]) -> Reply:
+    """The webhook itself, which its own token may read."""
+    body = {"id": found["id"], "type": 1, "name": "Aegis", "channel_id": "1", "guild_id": "1", "application_id": None}
+    return reply_json(200, body, headers=RATE)
+
+
 ROUTES = (
+    route("GET", _HOOK, _hook),
     route("POST", _HOOK, _post),
     route("PATCH", _MESSAGE, _edit),
     route("GET", _MESSAGE, _get),
