@@ -5,6 +5,7 @@ The number behind a name is the report: a system with that complaint fails the t
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -26,8 +27,8 @@ from tests.library.stage import (
 )
 
 import aegis
-from aegis.core.money import usd
-from aegis.core.prices import PriceBook
+from aegis.core.money import USD, usd
+from aegis.core.prices import Price, PriceBook
 from aegis.governor.pricing import load_prices
 from aegis.library import anthropic_client, bedrock_client, openai_client
 from aegis.sync import SyncGovernor, open_governor
@@ -143,6 +144,22 @@ def test_the_vendors_own_word_for_the_price_is_not_asked_for__litellm_37924(gove
     answer.usage.cost = answer.cost = 0
     chat(governor, answer)
     assert micro(governor) == 1_000 + 100
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered", "factor"),
+    [("priority", "priority", 2), ("priority", "default", 1), (None, "priority", 2), ("flex", "flex", 1)],
+)
+def test_a_tier_is_held_at_its_price_and_billed_at_the_one_that_answered(
+    asked: str | None, answered: str, factor: int
+) -> None:
+    double = Price(
+        service="openai", model="gpt", rates={"input_tokens": ((0, 2 * USD),), "output_tokens": ((0, 20 * USD),)}
+    )
+    priced = replace(PRICES.overrides["openai", "gpt"], tiers={"priority": double})
+    with open_governor(budgets={"day": 1}, prices=PriceBook(overrides={("openai", "gpt"): priced})) as governor:
+        chat(governor, completion(prompt=1_000, output=10, service_tier=answered), service_tier=asked)
+        assert micro(governor) == factor * (1_000 + 100)
 
 
 async def test_an_answer_from_the_cache_uses_no_tokens_a_second_time__litellm_39057() -> None:

@@ -66,3 +66,28 @@ def test_a_damaged_table_is_compiled_again(tmp_path: Path) -> None:
     table.write_bytes(whole[: len(whole) // 2])
     load_prices(tmp_path)
     assert table.read_bytes() == whole
+
+
+@pytest.mark.parametrize(
+    ("service", "model", "tier", "dollars"),
+    [
+        ("openai", "gpt-6.1-sol", "", "12"),
+        ("openai", "gpt-6.1-sol", "flex", "6"),
+        ("openai", "gpt-6.1-sol", "batch", "6"),
+        ("openai", "gpt-6.1-sol", "priority", "24"),
+        ("anthropic", "claude-sonnet-5-5", "batch", "6"),
+        ("anthropic", "claude-sonnet-5-5", "flex", "12"),
+    ],
+)
+def test_a_tier_of_service_has_its_own_price(
+    book: PriceBook, service: str, model: str, tier: str, dollars: str
+) -> None:
+    price = book.price(service, model, TODAY).at(tier)
+    short = {"input_tokens": 100_000, "output_tokens": 100_000}
+    assert 10 * price.cost(short) == usd(dollars)
+
+
+def test_a_dear_tier_that_nobody_priced_is_not_the_list_price(book: PriceBook) -> None:
+    with pytest.raises(UnknownPrice, match="nobody knows what the tier 'priority' costs"):
+        book.price("anthropic", "claude-sonnet-5-5", TODAY).at("priority")
+    assert book.price("virustotal", "", TODAY).at("priority").cost({"requests": 1}) == 0

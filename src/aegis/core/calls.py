@@ -30,6 +30,7 @@ class Call:
     may wait in the queue (0: refuse at once). A call with an empty `cache_key` is never answered from the cache.
     `weight` is how many bytes wait with it (a gateway's body): the queue is bounded by them, too.
     `attempt` counts the tries of one piece of work: each is a call of its own, and retries have a budget of their own.
+    `tier` is the tier of service asked for (`batch`, `flex`, `priority`; empty: the list price's).
     `alarm` is a message to a person: only budgets and switches that name its service cover it, so that people still
     hear of an emergency when everything else is spent or stopped. Aegis' own code sets it, never a caller.
     """
@@ -46,3 +47,4 @@ class Call:
     alarm: bool = False
     weight: int = 0
     attempt: int = 1
+    tier: str = ""

@@ -31,6 +31,10 @@ _STAND_INS = {
     "cache_write_tokens": ("cache_write_1h_tokens", "input_tokens"),
     "cache_write_1h_tokens": ("cache_write_tokens", "input_tokens"),
 }
+LIST_TIERS = frozenset({"", "default", "standard", "standard_only", "auto", "on_demand"})
+"""What vendors call the tier of the list price; `auto` is that of the project, which an answer then names."""
+CHEAPER_TIERS = frozenset({"batch", "flex"})
+"""Tiers that cost less wherever they are sold: without a price of their own they count at the list price."""
 _NEVER_BILLED = frozenset({"requests"})
 """Meters that are counted for quotas and are free unless a price names them."""
 
@@ -44,15 +48,29 @@ class Price:
     rates: Mapping[str, Tiers]
     since: date = date.min
     source: str = ""
+    tiers: Mapping[str, Price] = field(default_factory=dict, compare=False)
+    """The same model where a request asks for another tier of service: `batch`, `flex`, `priority`."""
     _flat: dict[str, Nanos] = field(default_factory=dict, init=False, repr=False, compare=False)
     """Rates that no prompt length changes: most models have no other."""
+    _by_request: bool = field(default=False, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "_by_request", "requests" in self.rates)
         flat = {meter: tiers[0][1] for meter, tiers in self.rates.items() if len(tiers) == 1}
         if len(flat) == len(self.rates):
             if "input_tokens" in flat:
                 flat[PROMPT] = max(self._tiers(meter)[0][1] for meter in PROMPT_METERS)
             object.__setattr__(self, "_flat", flat)
+
+    def at(self, tier: str) -> Price:
+        """The price at a tier of service. Raises `UnknownPrice` for a tier that nobody priced: it may cost a multiple."""
+        if tier in LIST_TIERS:
+            return self
+        if tier in self.tiers:
+            return self.tiers[tier]
+        if tier in CHEAPER_TIERS or not self.rates:
+            return self
+        raise UnknownPrice(f"{self.service} {self.model}: nobody knows what the tier {tier[:32]!r} costs")
 
     def cost(self, usage: Usage) -> Nanos:
         """What `usage` costs, rounded up. Raises `UnknownPrice` for a meter without a rate, `BadInput` above `CALL_MAX`."""
@@ -68,13 +86,14 @@ class Price:
         flat, total, prompt = self._flat, 0, -1
         for meter, units in usage.items():
             rate = flat.get(meter)
-            if rate is None and units:
+            if rate is not None:
+                total += units * rate
+                continue
+            if units:
                 if prompt < 0:
                     prompt = sum([usage.get(name, 0) for name in _INPUT_METERS])
-                rate = self._rate(meter, prompt, dearest=dearest)
-            if units and rate:
-                total += units * rate
-        if "requests" in self.rates and "requests" not in usage:
+                total += units * self._rate(meter, prompt, dearest=dearest)
+        if self._by_request and "requests" not in usage:
             total += _rate(self.rates["requests"], 0, dearest=dearest)  # every call is one request
         cost = -(-total // MILLION)
         if cost > CALL_MAX:

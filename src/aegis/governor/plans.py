@@ -21,12 +21,14 @@ AGE_NS: Final = 1_000_000_000
 
 
 class Plan:
-    """A kind of call: its price, the lines that it has to fit, and the gates on its way."""
+    """A kind of call: its price (at its tier of service, and by the list), the lines that it has to fit, and the gates
+    on its way.
+    """
 
-    __slots__ = ("passage", "price", "route")
+    __slots__ = ("listed", "passage", "price", "route")
 
-    def __init__(self, price: Price, route: Route, passage: Passage) -> None:
-        self.price, self.route, self.passage = price, route, passage
+    def __init__(self, listed: Price, tier: str, route: Route, passage: Passage) -> None:
+        self.listed, self.price, self.route, self.passage = listed, listed.at(tier), route, passage
 
 
 class Plans:
@@ -53,7 +55,7 @@ class Plans:
         found = self._found.get(says)
         if found is None:
             price, name = self._prices.found(call.service, model, self._day)
-            found = Plan(price, self._book.route(call, name), self._gates.passage(call.service, model))
+            found = Plan(price, call.tier, self._book.route(call, name), self._gates.passage(call.service, model))
             if len(self._found) >= PLANS_MAX:
                 self._found.clear()
             self._found[says] = found

@@ -7,6 +7,7 @@ so that free is always somebody's statement and never a gap in a table.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import date
 from decimal import ROUND_UP, Decimal
 from importlib.metadata import version
@@ -19,7 +20,7 @@ from aegis.core.errors import BadInput
 from aegis.core.money import USD
 from aegis.core.prices import MILLION, Listed, Pattern, Price, PriceBook, Tiers, free
 
-SCHEMA: Final = "aegis.prices/1"
+SCHEMA: Final = "aegis.prices/2"
 LIST: Final = "genai-prices"
 PROVIDERS: Final = {"anthropic": "anthropic", "openai": "openai", "aws": "bedrock"}
 """The list's providers that Aegis governs, and what it calls them."""
@@ -71,7 +72,13 @@ def compile_list(raw: bytes = b"", source: str = "") -> bytes:
 
     providers = _read_list(raw) if raw else installed
     models = [
-        [PROVIDERS[provider.id], model.id, list(_patterns(model.match)), list(_dated(model.prices))]
+        [
+            PROVIDERS[provider.id],
+            model.id,
+            list(_patterns(model.match)),
+            list(_dated(model.prices)),
+            list(_tiers_of(model)),
+        ]
         for provider in providers
         if provider.id in PROVIDERS
         for model in provider.models
@@ -111,22 +118,21 @@ def keep_table(folder: Path, table: bytes) -> Path:
 def listed(text: bytes) -> Iterator[Listed]:
     """The models of a compiled table."""
     table = orjson.loads(text)
-    for service, name, patterns, dated in table["models"]:
+    for service, name, patterns, dated, tiers in table["models"]:
+        plain = Price(service=service, model=name, rates={}, source=table["source"])
+        at = {tier: _priced(replace(plain, model=f"{name} ({tier})"), since, rates) for tier, since, rates in tiers}
         yield Listed(
             service=service,
             name=name,
             patterns=tuple(tuple(Pattern(kind, text) for kind, text in group) for group in patterns),
-            prices=tuple(
-                Price(
-                    service=service,
-                    model=name,
-                    rates={meter: tuple((above, rate) for above, rate in tiers) for meter, tiers in rates.items()},
-                    since=date.fromisoformat(since),
-                    source=table["source"],
-                )
-                for since, rates in dated
-            ),
+            prices=tuple(_priced(replace(plain, tiers=at), since, rates) for since, rates in dated),
         )
+
+
+def _priced(price: Price, since: str, rates: Mapping[str, Any]) -> Price:
+    """The price with the rates of a compiled table."""
+    read = {meter: tuple((above, rate) for above, rate in steps) for meter, steps in rates.items()}
+    return replace(price, since=date.fromisoformat(since), rates=read)
 
 
 def _table(folder: Path | None) -> bytes:
@@ -188,6 +194,20 @@ def _dated(prices: Any) -> Iterator[tuple[str, dict[str, Tiers]]]:
     for conditional in prices if isinstance(prices, list) else [prices]:
         begins = getattr(getattr(conditional, "constraint", None), "start_date", None) or date.min
         yield begins.isoformat(), dict(_rates(getattr(conditional, "prices", conditional)))
+
+
+def _tiers_of(model: Any) -> Iterator[tuple[str, str, dict[str, Tiers]]]:
+    """Tiers of service with a price of their own, the day it begins, and all rates there: what it does not name costs
+    what it costs by the list.
+    """
+    prices = model.prices[-1] if isinstance(model.prices, list) else model.prices
+    listed = dict(_rates(getattr(prices, "prices", prices)))
+    for variant in getattr(model, "price_variants", None) or ():
+        [tier] = variant.when.values() if len(variant.when) == 1 else [""]
+        rates = dict(_rates(variant.prices))
+        if tier and rates:
+            begins = getattr(variant.constraint, "start_date", None) or date.min
+            yield tier, begins.isoformat(), {**listed, **rates}
 
 
 def _rates(price: Any) -> Iterator[tuple[str, Tiers]]:

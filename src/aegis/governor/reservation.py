@@ -43,8 +43,9 @@ class Reservation:
     def __init__(self, call: Call, model: str) -> None:
         self.call, self.model = call, model
 
-    def settle(self, usage: Usage, *, answer: bytes = b"") -> None:
-        """Record the true usage, once; `answer` may then answer later calls with the same `cache_key`.
+    def settle(self, usage: Usage, *, answer: bytes = b"", tier: str = "") -> None:
+        """Record the true usage, once; `answer` may then answer later calls with the same `cache_key`. `tier` is the
+        tier of service that answered, where the service says so: it may be another than was asked for.
 
         Raises `BadInput` for a usage that cannot be true (negative, not whole, absurd): the call then counts at its
         worst case. A meter without a price counts at the worst case too. A second settlement changes nothing.
@@ -55,7 +56,8 @@ class Reservation:
         check_usage(usage)
         if self.plan is not None:
             try:
-                self.cost = self.plan.price.cost(usage)
+                price = self.plan.listed.at(tier) if tier else self.plan.price
+                self.cost = price.cost(usage)
             except UnknownPrice:
                 self.cost = self.worst
         self.usage, self.answer, self.end = usage, answer, "settled"

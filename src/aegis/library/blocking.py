@@ -24,7 +24,7 @@ def drive(vendor: Vendor, operation: Operation, terms: Terms, method: Callable[.
             reservation = stack.enter_context(admission)
             answer = method(**bounded.request)
             if operation.fold is None or not operation.streams(request):
-                settle(reservation, operation.usage(answer))
+                settle(reservation, operation.usage(answer), operation.tier(answer))
                 return answer
             stream = answer[operation.part] if operation.part else answer
             governed = BlockingStream(stream, operation.fold(bounded), stack.pop_all(), reservation)
@@ -90,7 +90,7 @@ class BlockingStream:
             for piece in self._stream:
                 if self._fold.see(piece):
                     yield piece
-            settle(self._reservation, self._fold.usage())
+            settle(self._reservation, self._fold.usage(), getattr(self._fold, "tier", ""))
 
 
 class BlockingManager:

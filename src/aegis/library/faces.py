@@ -44,6 +44,7 @@ class Terms:
             scope=self.scope,
             priority=self.priority,
             wait_ms=self.wait_ms,
+            tier=bounded.tier,
         )
 
 
@@ -154,11 +155,11 @@ def meaning(service: str, error: Exception) -> ServiceError:
     return ServiceError(service, f"answered {status}", retryable=passing, billed=billed, status=status)
 
 
-def settle(reservation: Reservation, used: Usage | None) -> None:
+def settle(reservation: Reservation, used: Usage | None, tier: str = "") -> None:
     """Settle by what the vendor said; what it did not say, or what cannot be true, counts at the worst case."""
     if used is None:
         return
     try:
-        reservation.settle(used)
+        reservation.settle(used, tier=tier)
     except BadInput:
         return

@@ -16,8 +16,6 @@ from aegis.library.operations import Bounded, Operation, Vendor, cap, count_of, 
 _CHAT_SENT = ("messages", "tools", "tool_choice", "functions", "response_format")
 _RESPONSE_SENT = ("input", "instructions", "tools", "tool_choice", "text", "reasoning")
 _OWN_TOOLS = ("function", "custom")
-_TIERS = (None, "auto", "default", "flex")
-"""Tiers that cost the list price or less; `priority` costs a multiple."""
 _CHOICES_MAX = 128
 
 
@@ -39,7 +37,8 @@ def bound_chat(request: Mapping[str, Any], most: int | None) -> Bounded:
     if not (isinstance(choices, int) and 1 <= choices <= _CHOICES_MAX):
         raise refuse("openai", f"n={choices!r}", "is no number of choices")
     worst = {"prompt_tokens": _tokens(request, _CHAT_SENT), "output_tokens": output * choices}
-    return Bounded(request=changed, model=str(request.get("model", "")), worst=worst, added=added)
+    model, tier = str(request.get("model", "")), str(given(request, "service_tier") or "")
+    return Bounded(request=changed, model=model, worst=worst, added=added, tier=tier)
 
 
 def bound_response(request: Mapping[str, Any], most: int | None) -> Bounded:
@@ -47,7 +46,8 @@ def bound_response(request: Mapping[str, Any], most: int | None) -> Bounded:
     _check(request, ("previous_response_id", "conversation", "background", "prompt", "extra_body"))
     output = cap(given(request, "max_output_tokens"), most)
     worst = {"prompt_tokens": _tokens(request, _RESPONSE_SENT), "output_tokens": output}
-    return Bounded(request={**request, "max_output_tokens": output}, model=str(request.get("model", "")), worst=worst)
+    model, tier = str(request.get("model", "")), str(given(request, "service_tier") or "")
+    return Bounded(request={**request, "max_output_tokens": output}, model=model, worst=worst, tier=tier)
 
 
 def bound_embeddings(request: Mapping[str, Any], _most: int | None) -> Bounded:
@@ -60,8 +60,6 @@ def _check(request: Mapping[str, Any], unbounded: tuple[str, ...]) -> None:
     for name in unbounded:
         if given(request, name):
             raise refuse("openai", name, "brings in what this request does not hold")
-    if (tier := given(request, "service_tier")) not in _TIERS:
-        raise refuse("openai", f"service_tier={tier!r}", "has a price of its own")
     for tool in given(request, "tools") or ():
         if (kind := field_of(tool, "type")) not in _OWN_TOOLS:
             raise refuse("openai", f"the tool {kind}", "brings in input from elsewhere")
@@ -69,6 +67,11 @@ def _check(request: Mapping[str, Any], unbounded: tuple[str, ...]) -> None:
 
 def _tokens(request: Mapping[str, Any], names: tuple[str, ...]) -> int:
     return request_tokens({name: given(request, name) for name in names if given(request, name)}) + FRAMING_TOKENS
+
+
+def tier(answer: Any) -> str:
+    """The tier that answered: `auto` may have come to another, and a busy `priority` to the default."""
+    return str(field_of(answer, "service_tier") or "")
 
 
 def usage(answer: Any) -> Usage | None:
@@ -92,8 +95,10 @@ class ChatFold:
 
     def __init__(self, bounded: Bounded) -> None:
         self._hide, self._usage = bounded.added, None  # type: tuple[bool, Usage | None]
+        self.tier = ""
 
     def see(self, piece: Any) -> bool:
+        self.tier = tier(piece) or self.tier
         found = usage(piece)
         if found is not None:
             self._usage = found
@@ -108,10 +113,11 @@ class ResponseFold:
 
     def __init__(self, _: Bounded) -> None:
         self._usage: Usage | None = None
+        self.tier = ""
 
     def see(self, piece: Any) -> bool:
         if field_of(piece, "type") in ("response.completed", "response.incomplete", "response.failed"):
-            self._usage = usage(field_of(piece, "response"))
+            self._usage, self.tier = usage(field_of(piece, "response")), tier(field_of(piece, "response"))
         return True
 
     def usage(self) -> Usage | None:
@@ -122,7 +128,7 @@ def _streams(request: Mapping[str, Any]) -> bool:
     return given(request, "stream") is True
 
 
-_CHAT = Operation(name="chat.completions", bound=bound_chat, usage=usage, fold=ChatFold, streams=_streams)
+_CHAT = Operation(name="chat.completions", bound=bound_chat, usage=usage, fold=ChatFold, streams=_streams, tier=tier)
 
 VENDOR = Vendor(
     service="openai",
@@ -130,7 +136,7 @@ VENDOR = Vendor(
         "chat.completions.create": _CHAT,
         "chat.completions.parse": _CHAT,
         "responses.create": Operation(
-            name="responses", bound=bound_response, usage=usage, fold=ResponseFold, streams=_streams
+            name="responses", bound=bound_response, usage=usage, fold=ResponseFold, streams=_streams, tier=tier
         ),
         "embeddings.create": Operation(name="embeddings", bound=bound_embeddings, usage=usage),
     },

@@ -30,10 +30,9 @@ from aegis.governor.governor import Governor
 from aegis.governor.policies import ServicePolicy
 from aegis.governor.pricing import load_prices
 from aegis.stores.answers import SqliteAnswers
-from aegis.stores.database import Database
 from aegis.stores.ledger import SqliteLedger
+from aegis.stores.places import is_address, open_place
 
-MEMORY = ":memory:"
 TICK_MS = 250
 """Housekeeping four times a second, as `Governor.tick` asks for."""
 
@@ -59,7 +58,8 @@ async def open_governor(
 ) -> AsyncIterator[Governor]:
     """A governor on the store at `path` (made if need be; None: in memory), until the block ends.
 
-    Programs that open the same file share its budgets. `holder` names this process in the ledger; left empty, a name
+    `path` may be the address of a PostgreSQL database, `postgresql://...` (extra `postgres`), for several machines.
+    Programs that open the same store share its budgets. `holder` names this process in the ledger; left empty, a name
     is made. Raises `ConfigError` for a budget or price that cannot be read, `StoreError` when the file cannot be used.
     """
     settings = open_parts(
@@ -93,11 +93,11 @@ async def open_parts(
     """`open_governor`, with the parts."""
     clock = clock or SystemClock()
     limits = read_budgets(budgets)
-    book = read_prices(prices, folder=None if path is None else Path(path).parent)
+    book = read_prices(prices, folder=None if path is None or is_address(path) else Path(path).parent)
     async with AsyncExitStack() as opened:
-        database = await Database.open(MEMORY if path is None else path)
+        database, its_clock = await open_place(path, clock)
         opened.push_async_callback(database.close)
-        ledger, answers = SqliteLedger(database, clock), SqliteAnswers(database)
+        ledger, answers = SqliteLedger(database, its_clock), SqliteAnswers(database)
         governor = await opened.enter_async_context(
             Governor(
                 budgets=limits,

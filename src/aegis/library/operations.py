@@ -16,13 +16,14 @@ OUTPUT_TOKENS = 4_096
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounded:
     """A request as it will be sent, the model it names, and the most that it can use. `added` says that the stream's
-    usage was asked for by us, so that its piece is kept from the caller.
+    usage was asked for by us, so that its piece is kept from the caller. `tier` is the tier of service asked for.
     """
 
     request: Mapping[str, Any]
     model: str
     worst: Usage
     added: bool = False
+    tier: str = ""
 
 
 class Fold(Protocol):
@@ -43,6 +44,8 @@ class Operation:
     usage: Callable[[Any], Usage | None]
     fold: Callable[[Bounded], Fold] | None = None
     streams: Callable[[Mapping[str, Any]], bool] = lambda _: False
+    tier: Callable[[Any], str] = lambda _: ""
+    """The tier of service that answered, where the answer (or the last pieces of a stream) says so."""
     manager: bool = False
     """It returns a context manager whose block is the call (Anthropic's `messages.stream`)."""
     part: str = ""

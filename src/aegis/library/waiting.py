@@ -22,7 +22,7 @@ def drive(vendor: Vendor, operation: Operation, terms: Terms, method: Callable[.
             reservation = await stack.enter_async_context(admission)
             answer = await method(**bounded.request)
             if operation.fold is None or not operation.streams(request):
-                settle(reservation, operation.usage(answer))
+                settle(reservation, operation.usage(answer), operation.tier(answer))
                 return answer
             return WaitingStream(answer, operation.fold(bounded), stack.pop_all(), reservation)
 
@@ -91,7 +91,7 @@ class WaitingStream:
             async for piece in self._stream:
                 if self._fold.see(piece):
                     yield piece
-            settle(self._reservation, self._fold.usage())
+            settle(self._reservation, self._fold.usage(), getattr(self._fold, "tier", ""))
 
 
 class WaitingManager:
