@@ -1,9 +1,11 @@
 """What every test may use: the shared evidence folder (skipped with a reason where it is absent) and `--long`."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from tests.stores.postgres import server
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -21,6 +23,13 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("the evidence folder ../shared is not beside this checkout")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The address of a PostgreSQL server of the tests' own (skipped with a reason where none is installed)."""
+    with server() as address:
+        yield address
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What every ledger promises, in memory and in SQLite: it lends only what fits, and a fenced holder changes nothing."""
+"""What every ledger promises, in memory, SQLite and PostgreSQL: it lends only what fits, and who is fenced changes nothing."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from tests.stores.postgres import emptied
 
 from aegis.core.budgets import Level, Line
 from aegis.core.errors import Fenced
@@ -16,6 +17,7 @@ from aegis.core.windows import WindowKind, WindowPolicy
 from aegis.stores.database import Database
 from aegis.stores.ledger import SqliteLedger
 from aegis.stores.memory_ledger import MemoryLedger
+from aegis.stores.places import Transactions
 from aegis.testing import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -29,12 +31,16 @@ def clock() -> FakeClock:
     return FakeClock(START)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 async def ledger(request: pytest.FixtureRequest, clock: FakeClock, tmp_path: Path) -> AsyncIterator[Ledger]:
     if request.param == "memory":
         yield MemoryLedger(clock)
         return
-    database = await Database.open(tmp_path / "aegis.db")
+    database: Transactions
+    if request.param == "postgres":
+        database = await emptied(request.getfixturevalue("postgres"))
+    else:
+        database = await Database.open(tmp_path / "aegis.db")
     yield SqliteLedger(database, clock)
     await database.close()
 

@@ -6,7 +6,7 @@ import sqlite3
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from aegis.stores.database import Database
+from aegis.stores.places import Transactions
 from aegis.stores.queries import read_queries
 
 Q = read_queries("ledger_answers")
@@ -18,7 +18,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class SqliteAnswers:
     """`core.ports.Answers` in the store. Raises `StoreError`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Transactions) -> None:
         self._database = database
 
     async def get(self, key: str, now: datetime) -> bytes | None:

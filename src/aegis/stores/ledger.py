@@ -1,4 +1,4 @@
-"""The allowance ledger in SQLite: the rules of `core.escrow`, each in one transaction over the records of `stores.shelf`.
+"""The allowance ledger in SQLite or PostgreSQL: the rules of `core.escrow`, each in one transaction over `stores.shelf`.
 
 The store's clock is the one given, guarded, so that no leap of it opens a window early.
 """
@@ -18,7 +18,7 @@ from aegis.core.budgets import Line
 from aegis.core.ledger import Crossing, Entry, Joined, Row, Switch, Sync, Synced, Total
 from aegis.core.ports import Clock
 from aegis.core.windows import ClockGuard
-from aegis.stores.database import Database
+from aegis.stores.places import Transactions
 from aegis.stores.shelf import EPOCH, Q, SqliteShelf, entries_of, entry_of
 
 T = TypeVar("T")
@@ -62,9 +62,9 @@ class _Underway:
 
 
 class SqliteLedger:
-    """`core.ports.Ledger` over the store's one writer. Raises `StoreError` and `Fenced`, nothing else."""
+    """`core.ports.Ledger` over a store whose works that write run one after the other. Raises `StoreError` and `Fenced`, nothing else."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Transactions, clock: Clock) -> None:
         self._database, self._clock = database, clock
         self._guard = ClockGuard()
         self._underway: dict[str, _Underway] = {}
