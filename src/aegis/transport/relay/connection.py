@@ -125,11 +125,10 @@ class Connection(asyncio.Protocol):
         self._head: asyncio.Future[None] | None = None
         self._headers: Headers = []
         self._interim = self._loose = 0
-        self._final = self._paused = self._sized = self._body_seen = False
+        self._final = self._streaming = self._paused = self._sized = self._body_seen = False
         self._timer: asyncio.TimerHandle | None = None
         self._active = 0.0
         self.idle_since = 0.0
-        self.uses = 0
 
     @property
     def open(self) -> bool:
@@ -141,7 +140,7 @@ class Connection(asyncio.Protocol):
         answer = self._answer = Answer(self)
         self._head = self.loop.create_future()
         self._interim = self._loose = 0
-        self._final, self.uses = False, self.uses + 1
+        self._final = self._streaming = False
         self._active = self.loop.time()
         self._timer = self.loop.call_later(self.limits.first_byte_ms / 1_000, self._overdue)
         self._transport.writelines((head, body))
@@ -191,6 +190,10 @@ class Connection(asyncio.Protocol):
             self._loose += len(data)  # heads, trailers and chunk extensions, which the parser would keep without bound
             if self._loose > self.limits.head_bytes_max:
                 self._fail("answered with a head beyond the bound")
+        if self._final and not self._streaming and self._answer is not None:
+            self._streaming = True  # it began and goes on: from here it may not fall silent
+            self._end_timer()
+            self._overdue()
 
     def connection_lost(self, _error: Exception | None) -> None:
         self._transport = None
