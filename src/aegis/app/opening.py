@@ -135,7 +135,8 @@ async def open_app(
         app.messengers = messengers
         app.gateway = GatewayParts(settings=config.gateway, upstreams=behind, keys=app.keys)
         opened.push_async_callback(app.gateway.close)
-        for observer in (app.notice, app.actions.notice, *app.batches):
+        watching: tuple[Observer, ...] = (app.notice, app.actions.notice, *app.batches)
+        for observer in watching:
             hub.add(observer)
         await app.pipeline.resume()
         for chore in app.chores:
