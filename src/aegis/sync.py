@@ -15,7 +15,7 @@ import anyio
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from aegis.core.budgets import Balance
-from aegis.core.calls import Call
+from aegis.core.calls import Call, Usage
 from aegis.core.ports import Clock
 from aegis.core.telemetry import Observer
 from aegis.governor.account import Spend
@@ -58,6 +58,10 @@ class SyncGovernor:
             raise
         with anyio.CancelScope(shield=True):
             await self._portal.call_async(admission.__aexit__, None, None, None)
+
+    def shrink(self, reservation: Reservation, worst: Usage) -> None:
+        """A stream proceeded and uses at most `worst` in all: see `Governor.shrink`."""
+        self._portal.call(self._governor.shrink, reservation, worst)
 
     def balances(self) -> Sequence[Balance]:
         """How every budget stands in its current window."""

@@ -13,7 +13,7 @@ import pytest
 from tests.governor.complaints import FULL, burst, metered, programs, quiet, settled, tries
 from tests.governor.fakes import CENT, HOUR_MS, PRICES, START, Stage, asking, daily
 from tests.library.stage import PRICES as LIBRARY_PRICES
-from tests.library.stage import Client, Method, completion, thing
+from tests.library.stage import Client, Method, Pieces, completion, thing
 
 import aegis
 import aegis.sync
@@ -152,6 +152,27 @@ async def test_an_agents_hold_is_what_it_was_capped_to_and_falls_as_its_answer_p
         with pytest.raises(BudgetExceeded):
             aegis.govern(client, small).chat.completions.create(**request)
         aegis.govern(client, small, output_tokens_max=200).chat.completions.create(**request)
+
+
+def test_a_governed_stream_holds_less_as_soon_as_its_input_is_known__litellm_38647() -> None:
+    begin = {"usage": {"input_tokens": 5, "output_tokens": 1}}
+    pieces = (
+        thing(type="message_start", message=begin),
+        thing(type="content_block_delta", delta={"text": "so"}),
+        thing(type="message_delta", delta={"stop_reason": "end_turn"}, usage={"output_tokens": 10}),
+    )
+    client = Client(messages=thing(create=Method(Pieces(*pieces))))
+    request = {"model": "claude", "max_tokens": 10, "messages": [{"role": "user", "content": "x" * 40_000}]}
+    with aegis.sync.open_governor(budgets={"day": 1}, prices=LIBRARY_PRICES) as governor:
+        stream = aegis.govern(client, governor).messages.create(**request, stream=True)
+        [before] = governor.balances()
+        next(stream)
+        [after] = governor.balances()
+        assert before.held > 40_000_000
+        assert after.held == 5_000 + 100_000, "five tokens in, ten out at the most"
+        list(stream)
+        [settled] = governor.balances()
+        assert (settled.settled, settled.held) == (5_000 + 100_000, 0)
 
 
 async def test_a_hold_that_cannot_be_written_stops_the_call__litellm_33923() -> None:

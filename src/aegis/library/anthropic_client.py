@@ -61,14 +61,17 @@ def counted(told: Any) -> Usage | None:
 class Fold:
     """`message_start` says the input, each `message_delta` the output so far; the one with a stop reason is the last."""
 
-    def __init__(self, _: Bounded) -> None:
+    def __init__(self, bounded: Bounded) -> None:
         self._usage: dict[str, int] = {}
-        self._whole = False
+        self._whole, self._most = False, bounded.worst.get("output_tokens", 0)
+        self.rest: Usage | None = None
 
     def see(self, piece: Any) -> bool:
         kind = field_of(piece, "type")
         if kind == "message_start":
             self._usage = dict(usage(field_of(piece, "message")) or {})
+            # The input is known from here on; the output may still come to its cap.
+            self.rest = {**self._usage, "output_tokens": self._most} if self._usage else None
         elif kind == "message_delta":
             told = field_of(piece, "usage")
             self._usage["output_tokens"] = count_of(told, "output_tokens")

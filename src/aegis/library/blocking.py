@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from aegis.governor.reservation import Reservation
-from aegis.library.faces import Terms, Translated, Untranslated, settle
+from aegis.library.faces import Terms, Translated, Untranslated, settle, shrink
 from aegis.library.operations import Fold, Operation, Vendor
 
 
@@ -27,7 +27,7 @@ def drive(vendor: Vendor, operation: Operation, terms: Terms, method: Callable[.
                 settle(reservation, operation.usage(answer), operation.tier(answer))
                 return answer
             stream = answer[operation.part] if operation.part else answer
-            governed = BlockingStream(stream, operation.fold(bounded), stack.pop_all(), reservation)
+            governed = BlockingStream(stream, operation.fold(bounded), stack.pop_all(), reservation, terms.governor)
             return {**answer, operation.part: governed} if operation.part else governed
 
     return call
@@ -57,8 +57,9 @@ class _Admission:
 class BlockingStream:
     """A stream that settles at its end; one that is left earlier counts at the worst case."""
 
-    def __init__(self, stream: Any, fold: Fold, stack: ExitStack, reservation: Reservation) -> None:
+    def __init__(self, stream: Any, fold: Fold, stack: ExitStack, reservation: Reservation, governor: Any) -> None:
         self._stream, self._fold, self._stack, self._reservation = stream, fold, stack, reservation
+        self._governor = governor
         self._pieces = self._through()
 
     def __iter__(self) -> Iterator[Any]:
@@ -88,7 +89,9 @@ class BlockingStream:
     def _through(self) -> Generator[Any, None, None]:
         with self._stack:
             for piece in self._stream:
-                if self._fold.see(piece):
+                wanted = self._fold.see(piece)
+                shrink(self._governor, self._reservation, self._fold)
+                if wanted:
                     yield piece
             settle(self._reservation, self._fold.usage(), getattr(self._fold, "tier", ""))
 

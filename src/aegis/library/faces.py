@@ -6,6 +6,7 @@ Policy: the vendor's own answers and errors reach the caller as they are; only r
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -14,7 +15,7 @@ from aegis.core.calls import Call, Priority, Usage
 from aegis.core.errors import BadInput, Billed, ServiceError, UnknownPrice
 from aegis.core.ports import NewId
 from aegis.governor.reservation import Reservation
-from aegis.library.operations import Bounded, Operation, Vendor
+from aegis.library.operations import Bounded, Fold, Operation, Vendor
 
 VENDOR_MODULES = frozenset({"openai", "anthropic", "httpx", "httpx2", "httpcore", "botocore", "boto3"})
 _PLAIN = (str, bytes, int, float, bool, type(None), dict, list, tuple, set, frozenset)
@@ -153,6 +154,15 @@ def meaning(service: str, error: Exception) -> ServiceError:
     billed = Billed.NO if 400 <= status < 500 else Billed.UNKNOWN
     passing = status in (408, 409, 425, 429) or status >= 500
     return ServiceError(service, f"answered {status}", retryable=passing, billed=billed, status=status)
+
+
+def shrink(governor: Any, reservation: Reservation, fold: Fold) -> None:
+    """Hold only what a stream can still come to, where it has said so. What cannot be true changes nothing."""
+    rest = getattr(fold, "rest", None)
+    if rest is not None:
+        fold.rest = None  # type: ignore[attr-defined]  # it was just read from there
+        with suppress(BadInput, UnknownPrice):
+            governor.shrink(reservation, rest)
 
 
 def settle(reservation: Reservation, used: Usage | None, tier: str = "") -> None:

@@ -28,7 +28,8 @@ class Bounded:
 
 class Fold(Protocol):
     """Reads a stream as it passes: `see` returns whether a piece is for the caller; `usage` is None until the stream
-    has said all that it used.
+    has said all that it used. It may have two attributes: `rest`, the most that the stream can still come to in all, as
+    soon as it says more than the request did; and `tier`, the tier of service that answers.
     """
 
     def see(self, piece: Any) -> bool: ...

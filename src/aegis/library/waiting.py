@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from aegis.governor.reservation import Reservation
-from aegis.library.faces import Terms, Translated, Untranslated, settle
+from aegis.library.faces import Terms, Translated, Untranslated, settle, shrink
 from aegis.library.operations import Fold, Operation, Vendor
 
 
@@ -24,7 +24,7 @@ def drive(vendor: Vendor, operation: Operation, terms: Terms, method: Callable[.
             if operation.fold is None or not operation.streams(request):
                 settle(reservation, operation.usage(answer), operation.tier(answer))
                 return answer
-            return WaitingStream(answer, operation.fold(bounded), stack.pop_all(), reservation)
+            return WaitingStream(answer, operation.fold(bounded), stack.pop_all(), reservation, terms.governor)
 
     def managed(**request: Any) -> Any:
         bounded = operation.bound(request, terms.output_tokens_max)
@@ -58,8 +58,9 @@ class _Admission:
 class WaitingStream:
     """A stream that settles at its end; one that is left earlier counts at the worst case."""
 
-    def __init__(self, stream: Any, fold: Fold, stack: AsyncExitStack, reservation: Reservation) -> None:
+    def __init__(self, stream: Any, fold: Fold, stack: AsyncExitStack, reservation: Reservation, governor: Any) -> None:
         self._stream, self._fold, self._stack, self._reservation = stream, fold, stack, reservation
+        self._governor = governor
         self._pieces = self._through()
 
     def __aiter__(self) -> AsyncIterator[Any]:
@@ -89,7 +90,9 @@ class WaitingStream:
     async def _through(self) -> AsyncGenerator[Any, None]:
         async with self._stack:
             async for piece in self._stream:
-                if self._fold.see(piece):
+                wanted = self._fold.see(piece)
+                shrink(self._governor, self._reservation, self._fold)
+                if wanted:
                     yield piece
             settle(self._reservation, self._fold.usage(), getattr(self._fold, "tier", ""))
 
