@@ -8,7 +8,9 @@ from typing import Any
 from aegis.core.errors import ConfigError
 from aegis.transport.aws import make_client
 
-NAMES = ("athena", "bedrock-runtime", "s3", "cloudwatch")
+NAMES = ("athena", "bedrock-runtime", "s3", "cloudwatch", "freetier")
+AT_HOME = {"freetier": "us-east-1"}
+"""Services that have one address for all regions (AWS general reference, Free Tier API endpoints)."""
 
 
 def create_aws_clients(region_name: str | None = None) -> dict[str, Any]:
@@ -16,7 +18,7 @@ def create_aws_clients(region_name: str | None = None) -> dict[str, Any]:
 
     Raises `ConfigError` when boto3 is not installed or no region is known.
     """
-    return {name: make_client(name, region=region_name) for name in NAMES}
+    return {name: make_client(name, region=AT_HOME.get(name, region_name)) for name in NAMES}
 
 
 def client_of(clients: Mapping[str, Any], name: str) -> Any:

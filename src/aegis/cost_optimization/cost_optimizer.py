@@ -24,6 +24,7 @@ from aegis.cost_optimization.bedrock import Question, converse
 from aegis.cost_optimization.cache_manager import CacheManager, key_of
 from aegis.cost_optimization.dashboard import dashboard
 from aegis.cost_optimization.engine import Engine
+from aegis.cost_optimization.free_tier import FreeTierReport, read_free_tier
 from aegis.cost_optimization.metrics import Metrics
 from aegis.cost_optimization.model_selector import OUTPUT_TOKENS, ModelSelector, check_model
 from aegis.cost_optimization.models import (
@@ -169,6 +170,12 @@ class CostOptimizer:
             "projected_cost": projected,
             "total_projected_cost": sum(projected.values()),
         }
+
+    async def read_free_tier(self) -> FreeTierReport:
+        """What AWS says of the Free Tier, where the `freetier` client may ask; its `limits` can be those of the next
+        optimiser. Raises `Refused` and `StoreError`; where AWS refuses, the report says why and the quotas stand.
+        """
+        return await self.engine.ask_async(read_free_tier, self.engine)
 
     # --- emergency -------------------------------------------------------------------------------------------
 

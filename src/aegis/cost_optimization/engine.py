@@ -191,7 +191,7 @@ def with_prices(book: PriceBook) -> PriceBook:
     rates = {meter: ((0, usd(dollars)),) for meter, dollars in S3_RATES.items()}
     storage = {"stored_bytes": ((0, S3_STORAGE_PER_MILLION),)}
     s3 = Price(service="s3", model="", rates={**rates, **storage}, source="aws.amazon.com/s3/pricing")
-    added = {("s3", ""): s3, ("bedrock", FUNCTION): free("bedrock", FUNCTION)}
+    added = {("s3", ""): s3, ("bedrock", FUNCTION): free("bedrock", FUNCTION), ("freetier", ""): free("freetier")}
     return PriceBook(listed=book.listed, overrides={**added, **book.overrides})
 
 
