@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from aegis.app.actions import LEVEL_SEVERITY, BudgetActions
+from aegis.app.crossings import facts_of
 from aegis.app.gateway import GatewayParts
 from aegis.app.hub import Hub
 from aegis.app.inbound import Inbound
@@ -23,7 +24,7 @@ from aegis.core.errors import StoreError
 from aegis.core.incidents import Event
 from aegis.core.incidents import Observable as Entity
 from aegis.core.keyshapes import mask_keys
-from aegis.core.money import Nanos, show_usd
+from aegis.core.money import Nanos
 from aegis.core.ports import Clock, Events, Incidents, Messenger, NewId, Outbox, Work
 from aegis.core.telemetry import EventsTaken, Happened, LevelCrossed, LoopFailed
 from aegis.incidents.delivery import Lanes
@@ -221,13 +222,7 @@ class App:
                 title=f"Budget {crossed.budget} crossed {crossed.level} ({crossed.window})",
                 severity=LEVEL_SEVERITY[crossed.level],
                 entity=Entity("budget", crossed.budget),
-                facts={
-                    "budget": crossed.budget,
-                    "window": crossed.window,
-                    "level": crossed.level,
-                    "spent": show_usd(crossed.spent, decimals=4),
-                    "limit": show_usd(crossed.limit),
-                },
+                facts=facts_of(crossed, self.config.budgets, self.clock.now()),
             )
             await self.actions.crossed(crossed, incident)
             del self.crossings[0]

@@ -84,6 +84,7 @@ def compose(
 def _facts(incident: Incident, analysis: Analysis, summary: str) -> tuple[Fact, ...]:
     often = seen(incident)
     rows = [
+        *_money(incident),
         ("What it means", analysis.impact),
         ("Seen", often if often not in summary else ""),
         ("About", f"{incident.entity.kind.replace('_', ' ')} {incident.entity.value}"),
@@ -94,6 +95,21 @@ def _facts(incident: Incident, analysis: Analysis, summary: str) -> tuple[Fact, 
         ("Cost", show_usd(incident.cost, decimals=4) if incident.cost else ""),
     ]
     return tuple(Fact(label, fit(one_line(value), FACT_CHARS)) for label, value in rows if value)
+
+
+def _money(incident: Incident) -> tuple[tuple[str, str], ...]:
+    """What a crossed budget came to, first of all: whoever reads it has to know the sum, the threshold and the time."""
+    if incident.kind != "spend" or not incident.detections:
+        return ()
+    told = incident.detections[-1].evidence
+    names = {
+        "Spent": "spent",
+        "Threshold": "threshold",
+        "Limit": "limit",
+        "Crossed": "crossed_at",
+        "Next window": "resets_at",
+    }
+    return tuple((label, told.get(name, "")) for label, name in names.items())
 
 
 def newest_note(incident: Incident) -> Note | None:

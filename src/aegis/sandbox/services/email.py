@@ -16,7 +16,7 @@ from aegis.sandbox.service import Service, find, route
 
 BODY_MAX = 10 * 1024 * 1024
 """What small servers take."""
-KEPT = 2_000
+KEPT = 6_000
 _ADDRESS = re.compile(r"[^\s<>@]{1,64}@[^\s<>@]{1,255}")
 
 
