@@ -132,9 +132,11 @@ _NEVER_SENT: Final = frozenset(
 def _client_errors() -> tuple[type[BaseException], ...]:
     try:
         from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.parsers import ResponseParserError
     except ImportError:
         return (OSError,)
-    return (BotoCoreError, ClientError, OSError)
+    # An answer that is no text or no JSON leaves botocore's parser as itself or as a ValueError.
+    return (BotoCoreError, ClientError, ResponseParserError, ValueError, OSError)
 
 
 class AwsClients:
