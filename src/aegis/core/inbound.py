@@ -71,8 +71,7 @@ class Alert:
     @property
     def named(self) -> str:
         """How people see it, `HighLatency on web-1 [alertmanager 1f2e...]`: readable, and unique by its end."""
-        host = fit(one_line(self.host), HOST_CHARS)
-        name = fit(one_line(self.name), NAME_CHARS) or "alert"
+        host, name = fit(_shown(self.host), HOST_CHARS), fit(_shown(self.name), NAME_CHARS) or "alert"
         return f"{name}{f' on {host}' if host else ''} [{self.product} {self.digest}]"
 
 
@@ -111,6 +110,12 @@ class Received:
     budgets: tuple[BudgetNotice, ...] = ()
     handles: Mapping[str, str] = field(default_factory=dict)
     confirm: str = ""
+
+
+def _shown(text: str) -> str:
+    """The text on one line, without what cannot be printed: an observable holds nothing else."""
+    line = one_line(text)
+    return line if line.isprintable() else " ".join("".join(c if c.isprintable() else " " for c in line).split())
 
 
 def alert_digest(named: str) -> str:
