@@ -28,7 +28,7 @@ _LINE_ENDS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 _BLANKS = re.compile(r"[ \t\u00a0\u2000-\u200a\u3000]+")
 
 _HTTP = re.compile(r"(?i)h(tt)(?=ps?:)")
-_LINKING_SCHEME = re.compile(r"(?i)\b(mailto|tel|sms|javascript|data|vbscript|file):(?=\S)")
+_LINKING_SCHEME = re.compile(r"(?i)(?<![a-z])(mailto|tel|sms|javascript|data|vbscript|file):(?!\s)")
 _DOMAIN_DOT = re.compile("(?<=[^\\W_])[.\u3002\uff0e\uff61](?=[^\\W\\d_]{2})")
 _QUAD = re.compile(r"(?<!\d)(\d{1,3}\.\d{1,3}\.\d{1,3})\.(\d{1,3})(?!\d)")
 
