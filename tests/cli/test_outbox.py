@@ -60,3 +60,21 @@ def test_what_is_no_dead_letter_has_its_own_exit_code(tmp_path: Path) -> None:
 
     for verb in ("replay", "drop"):
         assert here.run("outbox", verb, "inc_none:slack:1").exit_code == 4
+
+
+def test_all_of_one_service_is_replayed_after_its_outage(tmp_path: Path) -> None:
+    here = place(tmp_path)
+    with outside() as services:
+        services.configure(here)
+        services.fault("pagerduty", "401")
+        with_incident(here)
+        services.fault("pagerduty", "ok")
+        assert _outbox(here)[1]
+
+        again = here.run("outbox", "replay", "--service", "pagerduty")
+        with_incident(here)
+
+        assert (again.exit_code, "sent again" in again.stderr) == (0, True)
+        assert _outbox(here)[1] == []
+        assert here.run("outbox", "replay", "--service", "pagerduty").exit_code == 4
+        assert here.run("outbox", "replay").exit_code == 2

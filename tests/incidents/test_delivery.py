@@ -7,11 +7,12 @@ import anyio
 import pytest
 from tests.incidents.lanes import MINUTE, SECOND, House, delivery, failing, most, titles
 
-from aegis.core.errors import StoreError
+from aegis.core.errors import Billed, ServiceError, StoreError
 from aegis.core.incidents import Severity
 from aegis.core.notifications import Delivery, Notification, Receipt
 from aegis.core.ports import Work
 from aegis.core.telemetry import DeliveryEnded
+from aegis.core.wording import state
 from aegis.incidents.delivery import ATTEMPT_MS, CUT_EVERY_MS, LEASE_MS, Lanes
 from aegis.incidents.lane import BACKOFF_MAX_MS, BREAKER, LaneRule, backoff_ms
 from aegis.testing import START, FakeClock, FakeNotifier, MemoryOutbox, MemoryStore, Recorder, settle
@@ -321,3 +322,36 @@ async def test_an_end_that_could_not_be_recorded_is_sent_again_when_its_lease_ru
 
     assert [one.dedup_key for one in slack.told] == ["a", "a"]
     assert await store.outbox.undelivered() == 0
+
+
+async def test_a_message_that_may_have_come_before_says_so() -> None:
+    lost = ServiceError("slack", "did not answer in time", retryable=True, billed=Billed.UNKNOWN)
+    slack = FakeNotifier("slack", [lost, Receipt(remote_id="ts")])
+    house = House(slack)
+    await house.place(delivery("a"))
+    await house.drain(5 * SECOND)
+    await house.place(delivery("a", 2, change="analysed"))
+    await house.drain(5 * SECOND)
+
+    assert [said.again for said in slack.told] == [False, True, False]
+    assert "sent again" in state(slack.told[1])
+
+
+async def test_a_message_that_was_rightly_refused_is_not_called_a_repeat() -> None:
+    slack = FakeNotifier("slack", [failing()])
+    house = House(slack)
+    await house.place(delivery("a"))
+    await house.drain(5 * SECOND)
+
+    assert [said.again for said in slack.told] == [False, False]
+
+
+async def test_what_a_killed_sender_held_is_called_a_repeat() -> None:
+    slack = FakeNotifier("slack")
+    house = House(slack)
+    await house.place(delivery("a"))
+    await house.store.outbox.claim("slack", limit=1, now=START, lease_ms=LEASE_MS)
+
+    await house.drain(LEASE_MS + 5 * SECOND)
+
+    assert [said.again for said in slack.told] == [True]

@@ -1,5 +1,7 @@
 """In a flood a channel is told many incidents in one message; a CRITICAL one, and an edit, go by themselves."""
 
+from dataclasses import replace
+
 import pytest
 from tests.incidents.lanes import House, delivery, failing
 
@@ -111,3 +113,15 @@ def test_a_digest_tells_updates_from_new_incidents() -> None:
     told = [delivery("a"), delivery("d"), delivery("b", 2, change="analysed"), delivery("c", 2, change="analysed")]
 
     assert digest(told, START).title == "2 incidents, 2 updates: 4 HIGH"
+
+
+async def test_what_is_for_one_person_is_never_told_together() -> None:
+    slack = FakeNotifier("slack")
+    house = House(slack, rules=RULE)
+    mine = delivery("mine")
+    mine = replace(mine, notification=replace(mine.notification, recipient="U1"))
+    await house.place(mine, *(delivery(f"{number:02d}") for number in range(9)))
+
+    assert await house.drain() == 0
+
+    assert sorted((said.change, said.recipient) for said in slack.told) == [("digest", ""), ("opened", "U1")]

@@ -9,6 +9,7 @@ from aegis.cli.exits import Exit
 from aegis.cli.session import Session, say, session, show, show_json
 
 LISTED = 100
+REPLAYED_MAX = 10_000
 
 
 @click.group(cls=Group, name="outbox", examples=("aegis outbox list", "aegis outbox replay inc_01J...:slack:1"))
@@ -45,12 +46,34 @@ async def _list(run: Session, as_json: bool) -> None:
 
 
 @group.command("replay")
-@click.argument("delivery_id")
-def replay(delivery_id: str) -> int:
-    """Send a dead letter again; `aegis up` does it at its next turn."""
+@click.argument("delivery_id", required=False)
+@click.option("--service", help="All dead letters of this service, the newest 10,000.")
+def replay(delivery_id: str | None, service: str | None) -> int:
+    """Send a dead letter again, or all of one service; `aegis up` does it at its next turn."""
     import anyio
 
-    return anyio.run(_decide, session(), delivery_id, "replay")
+    if (delivery_id is None) == (service is None):
+        raise click.UsageError("Name a delivery, or a service with --service.")
+    if service is not None:
+        return anyio.run(_replay_all, session(), service)
+    return anyio.run(_decide, session(), str(delivery_id), "replay")
+
+
+async def _replay_all(run: Session, service: str) -> int:
+    from aegis.app.system import SystemClock
+    from aegis.cli.reading import reading
+    from aegis.stores.outbox import SqliteOutbox
+
+    async with reading(run) as database:
+        outbox, now = SqliteOutbox(database), SystemClock().now()
+        letters = [letter for letter in await outbox.dead(REPLAYED_MAX) if letter.service == service]
+        again = [await outbox.replay(letter.id, now=now) for letter in letters]
+    overtaken = len(again) - sum(again)
+    say(
+        f"{service}: {sum(again)} are sent again"
+        + (f", {overtaken} were overtaken by newer messages" * bool(overtaken))
+    )
+    return Exit.OK if again else Exit.NOT_FOUND
 
 
 @group.command("drop")

@@ -15,7 +15,7 @@ FIRST = frozenset[Change]({"opened", "raised", "reopened"})
 """Changes that page somebody. Nobody has heard of the incident (or how bad it is) until one of them arrives."""
 ALONE = frozenset[Change]({"noted"})
 """Changes that are a message of their own: nothing newer says what they say, and they say nothing of what is older."""
-_LATER = frozenset[Change]({"analysed", "updated"})
+LATER = frozenset[Change]({"analysed", "updated"})
 """Changes that only add to what was said."""
 
 
@@ -29,6 +29,7 @@ class Place:
     due_at: datetime
     attempts: int
     last_error: str
+    doubtful: bool = False
 
 
 def rank(priority: Severity, waited: timedelta) -> int:
@@ -66,6 +67,7 @@ def stand_in(page: Delivery, to: str, now: datetime) -> Delivery:
         state=DeliveryState.READY,
         attempts=0,
         last_error="",
+        doubtful=False,
         remote_id="",
         created_at=now,
         due_at=now,
@@ -78,7 +80,7 @@ def carry_on(newer: Place, older: Place) -> Place:
     It keeps the older one's place in the queue, its priority if that was higher, its pause after failed attempts, and
     the word of a first page: what people have not heard of yet reaches them as new, never as a mere update.
     """
-    unheard = older.change in FIRST and newer.change in _LATER
+    unheard = older.change in FIRST and newer.change in LATER
     return Place(
         change=older.change if unheard else newer.change,
         priority=max(newer.priority, older.priority),
@@ -86,6 +88,7 @@ def carry_on(newer: Place, older: Place) -> Place:
         due_at=older.due_at if older.attempts else min(newer.due_at, older.due_at),
         attempts=newer.attempts + older.attempts,
         last_error=newer.last_error or older.last_error,
+        doubtful=newer.doubtful or older.doubtful,
     )
 
 
@@ -98,6 +101,7 @@ def place_of(delivery: Delivery) -> Place:
         due_at=delivery.due_at,
         attempts=delivery.attempts,
         last_error=delivery.last_error,
+        doubtful=delivery.doubtful,
     )
 
 
@@ -112,4 +116,5 @@ def in_place(delivery: Delivery, place: Place) -> Delivery:
         due_at=place.due_at,
         attempts=place.attempts,
         last_error=place.last_error,
+        doubtful=place.doubtful,
     )

@@ -88,6 +88,8 @@ class Notification:
     bridge: str = ""
     """The conference that whoever is told may join."""
     document: Mapping[str, Any] = field(default_factory=dict)
+    again: bool = False
+    """Whether this may have been said before, to a service that cannot tell: people are told so."""
     note: Note | None = None
     """What a `noted` notification carries; None on every other change."""
 
@@ -134,6 +136,8 @@ class Delivery:
     state: DeliveryState = DeliveryState.READY
     remote_id: str = ""
     last_error: str = ""
+    doubtful: bool = False
+    """Whether an earlier attempt ended without anybody knowing how: the service may have taken it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

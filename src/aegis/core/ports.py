@@ -306,7 +306,8 @@ class Outbox(Protocol):
 
     async def done(self, delivery: Delivery, receipt: Receipt, *, now: datetime) -> None: ...
 
-    async def retry(self, delivery: Delivery, *, due_at: datetime, error: str) -> None: ...
+    async def retry(self, delivery: Delivery, *, due_at: datetime, error: str, doubtful: bool = False) -> None:
+        """Try again at `due_at`. `doubtful`: nobody knows whether the service took it."""
 
     async def bury(self, delivery: Delivery, *, error: str, now: datetime) -> None:
         """Give up: a dead letter, kept until a person replays or drops it."""

@@ -38,7 +38,8 @@ def state(notification: Notification) -> str:
     """One line on where the incident stands: change, severity, time, incident."""
     severity, change = notification.severity.name, CHANGE_WORDS[notification.change]
     which = "" if notification.change == "digest" else f" · {notification.incident_id}"
-    return f"{change} · {severity} · {when(notification.at)}{which}"
+    again = " · sent again, it may have come before" if notification.again else ""
+    return f"{change} · {severity} · {when(notification.at)}{which}{again}"
 
 
 def told_note(notification: Notification) -> str:

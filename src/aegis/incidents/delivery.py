@@ -16,11 +16,11 @@ import anyio
 from anyio.abc import TaskGroup
 
 from aegis.core.errors import Billed, ServiceError, StoreError
-from aegis.core.incidents import Incident, Severity
+from aegis.core.incidents import Incident
 from aegis.core.notifications import Delivery, Receipt
 from aegis.core.ports import Clock, Incidents, Notifier, Outbox, Work
 from aegis.core.telemetry import DeliveryEnded, Observer
-from aegis.incidents.digest import digest
+from aegis.incidents.digest import digest, may_fold
 from aegis.incidents.lane import DEFAULT_RULE, GIVE_UP_AFTER, MS, RULES, Lane, LaneRule, Pick, backoff_ms
 
 LEASE_MS = 60_000
@@ -162,11 +162,11 @@ class Lanes:
     async def _claim_together(self, service: str, now: datetime) -> Sequence[Sequence[Delivery]]:
         """The first, and with it all that may be told together with it: new messages that are not CRITICAL."""
         first = await self._outbox.claim(service, limit=1, now=now, lease_ms=LEASE_MS)
-        if not first or first[0].priority is Severity.CRITICAL or first[0].remote_id:
+        if not first or not may_fold(first[0]):
             return [first] if first else []
         rest = await self._outbox.claim(service, limit=DIGEST_MAX - 1, now=now, lease_ms=LEASE_MS, fresh=True)
-        alone = [(delivery,) for delivery in rest if delivery.priority is Severity.CRITICAL]
-        return [*alone, (*first, *(delivery for delivery in rest if delivery.priority is not Severity.CRITICAL))]
+        alone = [(delivery,) for delivery in rest if not may_fold(delivery)]
+        return [*alone, (*first, *filter(may_fold, rest))]
 
     # --- one attempt -----------------------------------------------------------------------------------------
 
@@ -207,6 +207,8 @@ class Lanes:
             said = digest(told, self._clock.now())
         elif said.change == "unpaged":
             remote_id = ""  # an edited message rings for nobody
+        if not remote_id and any(delivery.doubtful for delivery in told):
+            said = replace(said, again=True)
         problem = f"no end within {ATTEMPT_MS // 1_000} s"
         with anyio.CancelScope() as scope:
             lane.under_way[scope] = self._clock.monotonic_ns() + ATTEMPT_MS * MS
@@ -234,7 +236,7 @@ class Lanes:
             return
         wait_ms = backoff_ms(delivery.attempts, self._pick, least_ms=lane.rule.retry_min_ms)
         due_at = now + timedelta(milliseconds=max(wait_ms, error.retry_after_ms or 0))
-        await self._outbox.retry(delivery, due_at=due_at, error=message)
+        await self._outbox.retry(delivery, due_at=due_at, error=message, doubtful=error.billed is Billed.UNKNOWN)
         self._tell(delivery, "retry", message, took_ms)
 
     def _tell(self, delivery: Delivery, outcome: Literal["done", "retry", "dead"], message: str, took_ms: int) -> None:

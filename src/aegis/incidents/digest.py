@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
-from aegis.core.deliveries import FIRST
+from aegis.core.deliveries import FIRST, LATER
 from aegis.core.incidents import Severity, Status
 from aegis.core.notifications import Delivery, Fact, Notification
 from aegis.core.plaintext import fit
@@ -14,6 +14,13 @@ from aegis.core.plaintext import fit
 NAMED = 10
 """Incidents that a digest names, the worst first; nobody reads more of them in a chat."""
 NAME_CHARS = 150
+
+
+def may_fold(delivery: Delivery) -> bool:
+    """Whether a delivery may be told together with others: a new message for everybody in the channel, not CRITICAL."""
+    said = delivery.notification
+    everybody = not (delivery.remote_id or said.recipient)
+    return everybody and delivery.priority < Severity.CRITICAL and said.change in FIRST | LATER
 
 
 def digest(told: Sequence[Delivery], at: datetime) -> Notification:

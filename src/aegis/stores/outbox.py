@@ -25,7 +25,7 @@ ERROR_CHARS_MAX = 500
 
 _COLUMNS = (
     *("id", "incident_id", "service", "recipient", "version"),
-    *("change", "priority", "attempts", "created_us", "due_us", "last_error"),
+    *("change", "priority", "attempts", "created_us", "due_us", "last_error", "doubtful"),
 )
 """What the queries `lapsed` and `place` give."""
 
@@ -57,7 +57,7 @@ class SqliteOutbox:
     def _take_back(self, connection: sqlite3.Connection, service: str, now_us: int) -> None:
         lapsed = connection.execute(self._queries["lapsed"], {"service": service, "now_us": now_us}).fetchall()
         for found in lapsed:
-            row = _named(found)
+            row = _named(found) | {"doubtful": 1}
             connection.execute(self._queries["release"], {"id": row["id"]})
             self._placing.give_way(connection, row, now_us=now_us)
 
@@ -127,9 +127,9 @@ class SqliteOutbox:
 
         await self._database.write(done)
 
-    async def retry(self, delivery: Delivery, *, due_at: datetime, error: str) -> None:
+    async def retry(self, delivery: Delivery, *, due_at: datetime, error: str, doubtful: bool = False) -> None:
         """Try again at `due_at`, unless a newer message of the incident waits: then that one goes in its place."""
-        row = _ended(delivery, error) | {"due_us": to_us(due_at)}
+        row = _ended(delivery, error) | {"due_us": to_us(due_at), "doubtful": int(doubtful)}
 
         def retry(connection: sqlite3.Connection) -> None:
             if connection.execute(self._queries["retry"], row).rowcount:

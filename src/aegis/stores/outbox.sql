@@ -1,12 +1,12 @@
 -- name: lapsed
 -- Leases of a lane that ran out: whoever held them is gone.
-SELECT id, incident_id, service, recipient, version, change, priority, attempts, created_us, due_us, last_error
+SELECT id, incident_id, service, recipient, version, change, priority, attempts, created_us, due_us, last_error, doubtful
 FROM deliveries
 WHERE service = :service AND state = 'leased' AND lease_us <= :now_us;
 
 -- name: release
--- Give a lapsed delivery back to its lane.
-UPDATE deliveries SET state = 'ready' WHERE id = :id AND state = 'leased';
+-- Give a lapsed delivery back to its lane. Whoever held it may have sent it.
+UPDATE deliveries SET state = 'ready', doubtful = 1 WHERE id = :id AND state = 'leased';
 
 -- name: claimable
 -- Due deliveries of one lane and priority in the order of their places; none while an older message of the same
@@ -49,7 +49,7 @@ WHERE id = :id AND state = 'ready';
 -- name: whole
 -- A delivery with its text and the newest handle that its service gave for the incident.
 SELECT d.id, d.incident_id, d.service, n.body, coalesce(r.remote_id, ''), d.state, d.change, d.priority, d.attempts,
-    d.created_us, d.due_us, d.last_error
+    d.created_us, d.due_us, d.last_error, d.doubtful
 FROM deliveries AS d
 JOIN notifications AS n ON n.id = d.notification_id
 LEFT JOIN remotes AS r ON r.incident_id = d.incident_id AND r.service = d.service AND d.recipient = ''
@@ -79,7 +79,8 @@ WHERE excluded.version >= remotes.version;
 
 -- name: retry
 -- Put a leased delivery back for later. Nothing happens when the lease went to somebody else meanwhile.
-UPDATE deliveries SET state = 'ready', due_us = :due_us, last_error = :error
+UPDATE deliveries
+SET state = 'ready', due_us = :due_us, last_error = :error, doubtful = CASE WHEN :doubtful = 1 THEN 1 ELSE doubtful END
 WHERE id = :id AND state = 'leased' AND attempts = :attempts;
 
 -- name: bury
@@ -89,7 +90,7 @@ WHERE id = :id AND state = 'leased' AND attempts = :attempts;
 
 -- name: place
 -- Where a delivery stands.
-SELECT id, incident_id, service, recipient, version, change, priority, attempts, created_us, due_us, last_error
+SELECT id, incident_id, service, recipient, version, change, priority, attempts, created_us, due_us, last_error, doubtful
 FROM deliveries WHERE id = :id AND state = :state;
 
 -- name: counts

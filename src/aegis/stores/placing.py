@@ -93,12 +93,12 @@ class Placing:
         return True
 
 
-_PLACE = ("change", "priority", "attempts", "created_us", "due_us", "last_error")
+_PLACE = ("change", "priority", "attempts", "created_us", "due_us", "last_error", "doubtful")
 
 
 def to_place(row: Sequence[Any]) -> Place:
-    """A place from the columns change, priority, attempts, created_us, due_us, last_error."""
-    change, priority, attempts, created_us, due_us, last_error = row
+    """A place from the columns change, priority, attempts, created_us, due_us, last_error, doubtful."""
+    change, priority, attempts, created_us, due_us, last_error, doubtful = row
     return Place(
         change=change,
         priority=Severity(priority),
@@ -106,6 +106,7 @@ def to_place(row: Sequence[Any]) -> Place:
         due_at=from_us(due_us),
         attempts=attempts,
         last_error=last_error,
+        doubtful=bool(doubtful),
     )
 
 
@@ -118,6 +119,7 @@ def from_place(place: Place) -> dict[str, Any]:
         "created_us": to_us(place.created_at),
         "due_us": to_us(place.due_at),
         "last_error": place.last_error,
+        "doubtful": int(place.doubtful),
     }
 
 

@@ -109,7 +109,7 @@ class MemoryOutbox:
         lane = [one for one in self.known.values() if one.service == service]
         for one in lane:
             if one.state is LEASED and self._leases[one.id] <= now:
-                self._wait(replace(one, state=READY))
+                self._wait(replace(one, state=READY, doubtful=True))
         lane = [one for one in self.known.values() if one.service == service]
         busy = {_about(one) for one in lane if one.state is LEASED}
         due = [one for one in lane if one.state is READY and one.due_at <= now and _about(one) not in busy]
@@ -184,9 +184,10 @@ class MemoryOutbox:
         found = self.known.get(delivery.id)
         return found if found and found.state is LEASED and found.attempts == delivery.attempts else None
 
-    async def retry(self, delivery: Delivery, *, due_at: datetime, error: str) -> None:
+    async def retry(self, delivery: Delivery, *, due_at: datetime, error: str, doubtful: bool = False) -> None:
         if held := self._held(delivery):
-            self._wait(replace(held, state=READY, due_at=due_at, last_error=error))
+            doubt = held.doubtful or doubtful
+            self._wait(replace(held, state=READY, due_at=due_at, last_error=error, doubtful=doubt))
 
     async def bury(self, delivery: Delivery, *, error: str, now: datetime) -> None:
         if held := self._held(delivery):
