@@ -130,6 +130,14 @@ class Roster:
         return Rung(tuple(told), tuple(remarks))
 
 
+def in_words(told: Sequence[Told]) -> str:
+    """`anna by email and sms, ben by phone`, or `nobody`."""
+    channels: dict[str, list[str]] = {}
+    for one in told:
+        channels.setdefault(one.contact, []).append(one.channel)
+    return ", ".join(f"{name} by {' and '.join(by)}" for name, by in channels.items()) or "nobody"
+
+
 # --- how an escalation moves -------------------------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from aegis.core.escalations import Chain, Roster, begins, fired, halted
+from aegis.core.escalations import Chain, Roster, begins, fired, halted, in_words
 from aegis.core.incidents import Incident, Status, TimelineEntry
 from aegis.core.matching import Labels, Team, all_hold, labels_of
 from aegis.core.notifications import Change
@@ -129,9 +129,8 @@ class Telling:
 
     def _fired(self, incident: Incident, chain: Chain, number: int, labels: Labels, now: datetime) -> Incident:
         state, rung = fired(self.roster, chain, number, incident, labels, now)
-        whom = ", ".join(f"{one.contact} by {one.channel}" for one in rung.told) or "nobody"
         remarks = "; ".join(rung.remarks[:REMARKS_SHOWN])
-        text = f"Escalation {chain.name}, step {number}: {whom}{f' ({remarks})' if remarks else ''}"
+        text = f"Escalation {chain.name}, step {number}: {in_words(rung.told)}{f' ({remarks})' if remarks else ''}"
         entry = TimelineEntry(
             at=now, kind="escalated", text=text, attributes={"chain": chain.name, "step": str(number)}
         )

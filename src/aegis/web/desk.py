@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from aegis import __version__
 from aegis.app import App
 from aegis.core.errors import AegisError
-from aegis.web import acts, pages
+from aegis.web import acts, pages, quiet
 from aegis.web.api import router
 from aegis.web.feed import Feed
 from aegis.web.problems import on_error
@@ -18,6 +18,7 @@ def desk(app: App, feed: Feed, *, banner: str = "") -> FastAPI:
     made = FastAPI(title="Aegis", version=__version__, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
     made.add_exception_handler(AegisError, on_error)
     made.include_router(router(app, feed))
+    made.include_router(quiet.router(app))
     made.include_router(pages.router(app, feed, banner=banner))
     made.include_router(acts.router(app, banner=banner))
     return made

@@ -1,0 +1,61 @@
+"""Tells one contact something on purpose: the test that shows whether they can be reached."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aegis.app.running import App
+from aegis.config.settings import Config
+from aegis.core.contacts import Contact
+from aegis.core.errors import BadInput, Refused, ServiceError
+from aegis.core.escalations import Roster
+from aegis.core.incidents import Severity, Status
+from aegis.core.notifications import Notification
+
+
+def usable_channels(config: Config) -> tuple[str, ...]:
+    """The channels to single people that the configured connectors offer."""
+    mail = ("email",) if "email" in config.connectors else ()
+    return (*mail, *(("sms", "phone") if "twilio" in config.connectors else ()))
+
+
+def contact_named(roster: Roster, name: str) -> Contact:
+    """Raises `BadInput`."""
+    found = roster.contacts.get(name)
+    if found is None:
+        known = ", ".join(roster.contacts) or "none; they stand under contacts in aegis.yaml"
+        raise BadInput(f"there is no contact {name[:64]}; the contacts are {known}", code="no_such_contact")
+    return found
+
+
+async def tell_test(app: App, name: str, *, by: str = "") -> list[dict[str, Any]]:
+    """Send a marked test by every channel of a contact, or the one named `by`; what became of each. Quiet hours do not
+    count: somebody asked for it. Raises `BadInput`.
+    """
+    contact = contact_named(app.telling.roster, name)
+    channels = [c for c in contact.addresses if c in app.messengers and by in ("", c)]
+    if not channels:
+        missing = by or "channel that a connector carries (email, twilio)"
+        raise BadInput(f"{name} has no {missing}", code="no_such_channel")
+    number = app.new_id("test")
+    now = app.clock.now()
+    said = Notification(
+        incident_id=number,
+        dedup_key=number,
+        version=1,
+        change="test",
+        severity=Severity.LOW,
+        status=Status.OPEN,
+        title=f"this is a test for {contact.title or contact.name}",
+        summary="Aegis was asked whether it can reach you. Nothing has happened, and nothing is to be done.",
+        at=now,
+    )
+    sent: list[dict[str, Any]] = []
+    for channel in channels:
+        try:
+            receipt = await app.messengers[channel].send(contact.addresses[channel], said)
+        except (ServiceError, Refused) as error:
+            sent.append({"channel": channel, "ok": False, "text": str(error)})
+        else:
+            sent.append({"channel": channel, "ok": True, "text": receipt.note or "taken"})
+    return sent
