@@ -28,6 +28,16 @@ def test_the_exit_code_of_a_check_is_the_worst_level(here: Place, cents: int, co
     assert data(here.run("budget", "check", "--json"))["exit"] == code
 
 
+def test_a_check_tells_that_everything_is_stopped(here: Place) -> None:
+    anyio.run(spend, here, 1)
+    assert here.run("stop", "--scope", "key=red", "--reason", "stolen").exit_code == 0
+    assert here.run("budget", "check").exit_code == 0, "one scope is not everything"
+    assert here.run("stop", "--all", "--reason", "fire drill").exit_code == 0
+    result = here.run("budget", "check", "--json")
+    assert (result.exit_code, data(result)["exit"]) == (12, 12)
+    assert data(result)["crossed"][0].startswith("everything is stopped: fire drill")
+
+
 def test_a_limit_set_below_what_is_spent_is_an_emergency_at_once(here: Place) -> None:
     anyio.run(spend, here, 4)
     result = here.run("budget", "set", "everything", "daily", "emergency", "0.03", "--json")

@@ -48,17 +48,29 @@ def list_(as_json: bool) -> None:
 @group.command("check", examples=("aegis budget check", "aegis budget check --json || echo over a level"))
 @json_option
 def check(as_json: bool) -> int:
-    """Exit with 10, 11 or 12 when a budget is at its warning, critical or emergency level; 0 when none is."""
+    """Exit with 10, 11 or 12 when a budget is at its warning, critical or emergency level, with 12 too while everything is
+    stopped; 0 when none is.
+    """
     import anyio
 
-    at_level = [(balance, levels) for balance in anyio.run(balances, session()) if (levels := _levels(balance))]
-    worst = max((EXITS[level] for _, levels in at_level for level in levels), default=Exit.OK)
+    found, stopped = anyio.run(_standing, session())
+    at_level = [(balance, levels) for balance in found if (levels := _levels(balance))]
+    exits = [EXITS[level] for _, levels in at_level for level in levels]
+    worst = max([*exits, *([Exit.EMERGENCY] if stopped else [])], default=Exit.OK)
     crossed = [f"{named(balance)} ({balance.window}): {', '.join(levels)}" for balance, levels in at_level]
+    crossed += [f"everything is stopped: {reason}" for reason in stopped]
     if as_json:
         show_json("budget-check", exit=int(worst), crossed=crossed)
     else:
         show("\n".join(crossed) or "no budget has crossed a level")
     return worst
+
+
+async def _standing(run: Session) -> tuple[Sequence[Balance], Sequence[str]]:
+    """How every budget stands, and why everything is stopped, if it is."""
+    async with books(run) as here:
+        stopped = [one.reason for one in await here.ledger.switches() if one.stopped and not one.scope]
+        return await here.account.balances(), stopped
 
 
 def _levels(balance: Balance) -> Sequence[Level]:
