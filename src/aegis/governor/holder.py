@@ -292,9 +292,12 @@ class Holder:
             await self._join()
         wants = [waiting for waiting in batch.wants if not self._take_now(waiting)]
         sent = [entry for epoch, entry in batch.sent if epoch == self._epoch]
+        if sent and not (wants or batch.whole):
+            # Who is about to send waits for its own record only; what ended is reported when they have gone on.
+            await self._ledger.sync(Sync(holder=self._name, epoch=self._epoch, sent=sent, renew=False))
+            batch.over()
+            batch.sent, sent = [], []
         if not (wants or batch.whole or self._due()):
-            if sent:
-                await self._ledger.sync(Sync(holder=self._name, epoch=self._epoch, sent=sent, renew=False))
             return
         self._lending = bool(wants)
         try:

@@ -10,16 +10,20 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
 
+from aegis.core.budgets import Level
 from aegis.core.ledger import Crossing, Entry, Holds, Row
 from aegis.stores.queries import read_queries, repeated
 
 Q = read_queries("ledger")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY_MS = 24 * 3_600_000
+LEVELS_REMEMBERED: Final = 1_024
+"""Different levels of budgets whose text is remembered: every row of a report is written with its own."""
 PORTION_MAX: Final = 64
 """Attempts that one statement ends: 12 parameters each, and every SQLite takes 999 of them."""
 
@@ -191,7 +195,7 @@ def _row(r: tuple[Any, ...]) -> Row:
         ends_ms=r[9],
         span_ms=r[10],
         limit=r[11],
-        levels=tuple((level, amount) for level, amount in orjson.loads(r[12])),
+        levels=_levels(r[12]),
         journalled=bool(r[13]),
         settled=r[14],
         leased=r[15],
@@ -200,6 +204,16 @@ def _row(r: tuple[Any, ...]) -> Row:
         crossed=r[18],
         recall_ms=r[19],
     )
+
+
+@lru_cache(LEVELS_REMEMBERED)
+def _levels(text: str) -> tuple[tuple[Level, int], ...]:
+    return tuple((level, amount) for level, amount in orjson.loads(text))
+
+
+@lru_cache(LEVELS_REMEMBERED)
+def _levels_text(levels: tuple[tuple[Level, int], ...]) -> str:
+    return orjson.dumps(levels).decode()
 
 
 def _row_values(row: Row) -> dict[str, object]:
@@ -224,7 +238,7 @@ def _changing_values(row: Row) -> dict[str, object]:
     return {
         "id": row.id,
         "lim": row.limit,
-        "levels": orjson.dumps(row.levels).decode(),
+        "levels": _levels_text(row.levels),
         "settled": row.settled,
         "leased": row.leased,
         "overrun": row.overrun,
