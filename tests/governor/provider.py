@@ -10,11 +10,19 @@ import json
 import sys
 
 
+async def heard(reader: asyncio.StreamReader) -> bytes:
+    """The next line; nothing from a caller that was killed."""
+    try:
+        return await reader.readline()
+    except ConnectionError:
+        return b""
+
+
 async def serve() -> None:
     charged: dict[str, int] = {}
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while line := await reader.readline():
+        while line := await heard(reader):
             if line == b"bill\n":
                 writer.write(json.dumps(charged).encode() + b"\n")
             else:

@@ -10,15 +10,21 @@ from types import SimpleNamespace
 from typing import Any, TypeVar
 
 from tests.governor.invariants import Broken
+from tests.stores.postgres import emptied
+
+from aegis.stores.ledger import SqliteLedger
+from aegis.stores.postgres import PostgresConnection
 
 T = TypeVar("T")
 Fetch = Callable[[str], Sequence[Mapping[str, Any]]]
+TABLES = ("holders", "rows", "leases", "slots", "sent", "shrunk", "journal", "crossings")
+READ = tuple(f"SELECT * FROM ledger_{table}" for table in TABLES)
 
 
 def books_of(fetch: Fetch) -> SimpleNamespace:
     """The tables of the ledger as `invariants.Books`."""
     rolling: dict[int, dict[int, int]] = {}
-    for slot in fetch("SELECT row_id, slot_ms, units FROM ledger_slots"):
+    for slot in fetch("SELECT * FROM ledger_slots"):
         rolling.setdefault(slot["row_id"], {})[slot["slot_ms"]] = slot["units"]
     return SimpleNamespace(
         holders={r["holder"]: (r["epoch"], r["expires_ms"]) for r in fetch("SELECT * FROM ledger_holders")},
@@ -39,10 +45,10 @@ def _entry(record: Mapping[str, Any]) -> SimpleNamespace:
 
 def _sent(fetch: Fetch) -> dict[str, tuple[str, SimpleNamespace]]:
     """What was written down together before it was sent; an end in the journal counts before it."""
-    shrunk = {r["attempt"]: json.loads(r["holds"]) for r in fetch("SELECT attempt, holds FROM ledger_shrunk")}
+    shrunk = {r["attempt"]: json.loads(r["holds"]) for r in fetch("SELECT * FROM ledger_shrunk")}
     return {
         attempt: (r["holder"], SimpleNamespace(state=state, cost=0, holds=shrunk.get(attempt, rest[6])))
-        for r in fetch("SELECT holder, entries FROM ledger_sent")
+        for r in fetch("SELECT * FROM ledger_sent")
         for attempt, state, *rest in json.loads(r["entries"])
     }
 
@@ -56,6 +62,11 @@ def crossings_of(fetch: Fetch, package: str) -> list[Any]:
         )
         for r in fetch("SELECT * FROM ledger_crossings")
     ]
+
+
+def _named(found: Any) -> list[dict[str, Any]]:
+    names = [column[0] for column in found.description]
+    return [dict(zip(names, record, strict=True)) for record in found]
 
 
 class Direct:
@@ -81,6 +92,36 @@ class Direct:
         return work(self.connection)
 
 
+class Postgres:
+    """The ledger over PostgreSQL, through the driver that programs use; emptied before each history."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+
+    async def open(self, clock: Any) -> Any:
+        self._database = await emptied(self._address)
+        return SqliteLedger(self._database, clock)
+
+    async def _look(self) -> Fetch:
+        """Everything that is on record, in one answer: the way to the server costs more than the tables."""
+        tables = [f"(SELECT COALESCE(json_agg(t), '[]') FROM ledger_{table} t)" for table in TABLES]
+
+        def work(connection: PostgresConnection) -> dict[str, list[dict[str, Any]]]:
+            found = connection.execute(f"SELECT {', '.join(tables)}").fetchone()
+            return dict(zip(READ, found, strict=True))
+
+        return (await self._database.read(work)).__getitem__
+
+    async def books(self) -> Any:
+        return books_of(await self._look())
+
+    async def crossings(self) -> Any:
+        return crossings_of(await self._look(), "aegis")
+
+    async def close(self) -> None:
+        await self._database.close()
+
+
 class Sqlite:
     """The ledger over SQLite, in memory: the same statements and the same constraints as in a file."""
 
@@ -102,9 +143,7 @@ class Sqlite:
         return import_module(f"{self._package}.stores.ledger").SqliteLedger(Direct(connection), clock)
 
     def _fetch(self, query: str) -> Sequence[Mapping[str, Any]]:
-        found = self._connection.execute(query)
-        names = [column[0] for column in found.description]
-        return [dict(zip(names, record, strict=True)) for record in found]
+        return _named(self._connection.execute(query))
 
     async def books(self) -> Any:
         return books_of(self._fetch)

@@ -16,11 +16,13 @@ import anyio
 import pytest
 from tests.governor.fakes import CENT, START, Stage, asking, daily
 from tests.governor.worker import SystemClock, month
+from tests.stores.postgres import emptied
 
 from aegis.core.errors import BudgetExceeded
 from aegis.core.money import Nanos
 from aegis.stores.database import Database
 from aegis.stores.ledger import SqliteLedger
+from aegis.stores.places import open_place
 from aegis.testing import FakeClock
 
 HERE = Path(__file__).parent
@@ -93,7 +95,7 @@ def provider() -> Iterator[int]:
 
 
 def worker(
-    store: Path, holder: str, port: int, limit: Nanos, *, calls: int, at_once: int, used: int
+    store: Path | str, holder: str, port: int, limit: Nanos, *, calls: int, at_once: int, used: int
 ) -> subprocess.Popen[str]:
     numbers = [str(number) for number in (port, limit, WORST, calls, at_once, used)]
     return subprocess.Popen(
@@ -122,9 +124,9 @@ class LaterClock(SystemClock):
         return super().now() + timedelta(minutes=1)
 
 
-async def settled(store: Path, limit: Nanos) -> tuple[int, int]:
+async def settled(store: Path | str, limit: Nanos) -> tuple[int, int]:
     """What the ledger has settled and still lends, once the leases of those that are gone have ended."""
-    database, clock = await Database.open(store), LaterClock()
+    database, clock = await open_place(store, LaterClock())
     ledger = SqliteLedger(database, clock)
     await ledger.sweep()
     stage = Stage(*month(limit), ledger=ledger, clock=clock)  # type: ignore[arg-type]
@@ -151,6 +153,19 @@ async def test_of_a_thousand_callers_in_four_processes_on_one_file_exactly_fifty
     assert sum(admitted) == 50
     assert sum((await bill(provider)).values()) == limit
     assert await settled(store, limit) == (limit, 0)
+
+
+@pytest.mark.anyio
+async def test_of_two_hundred_callers_in_four_processes_on_one_postgresql_exactly_fifty_pass(
+    postgres: str, provider: int
+) -> None:
+    limit = 50 * WORST
+    await (await emptied(postgres)).close()
+    workers = [worker(postgres, f"w{number}", provider, limit, calls=50, at_once=50, used=100) for number in range(4)]
+    admitted = [int(process.communicate(timeout=60)[0]) for process in workers]
+    assert sum(admitted) == 50
+    assert sum((await bill(provider)).values()) == limit
+    assert await settled(postgres, limit) == (limit, 0)
 
 
 @pytest.mark.anyio

@@ -13,7 +13,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.governor.faults import FAULTS, SQL_FAULTS, planted
 from tests.governor.histories import Histories, played, seeded
 from tests.governor.scripts import SCRIPTS
-from tests.governor.stores import Sqlite
+from tests.governor.stores import Postgres, Sqlite
 from tests.governor.watched import Memory, Modules
 
 STEPS = 8
@@ -39,11 +39,24 @@ def test_the_cap_holds_through_random_histories_in_sqlite(*, long: bool) -> None
     run_state_machine_as_test(InSqlite, settings=runs(1_000 if long else 100))
 
 
+def test_the_cap_holds_through_random_histories_in_postgresql(postgres: str, *, long: bool) -> None:
+    found = seeded(Modules(), lambda: Postgres(postgres), 1)
+    assert not any(islice(found, 100 if long else 10))
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def store(request: pytest.FixtureRequest) -> Any:
+    match request.param:
+        case "memory":
+            return Memory(Modules())
+        case "sqlite":
+            return Sqlite()
+    return Postgres(request.getfixturevalue("postgres"))
+
+
 @pytest.mark.parametrize("name", SCRIPTS)
-@pytest.mark.parametrize("store", ["memory", "sqlite"])
-def test_the_cap_holds_when(name: str, store: str) -> None:
-    modules = Modules()
-    assert played(modules, Memory(modules) if store == "memory" else Sqlite(), *SCRIPTS[name]) is None
+def test_the_cap_holds_when(name: str, store: Any) -> None:
+    assert played(Modules(), store, *SCRIPTS[name]) is None
 
 
 @pytest.mark.parametrize("name", FAULTS)

@@ -10,7 +10,6 @@ import asyncio
 import sys
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 
 import anyio
 
@@ -20,8 +19,8 @@ from aegis.core.errors import Refused
 from aegis.core.prices import MILLION, Price, PriceBook
 from aegis.core.windows import WindowPolicy
 from aegis.governor.governor import Governor
-from aegis.stores.database import Database
 from aegis.stores.ledger import SqliteLedger
+from aegis.stores.places import open_place
 
 NANO_A_TOKEN = Price(service="anthropic", model="m", rates={"input_tokens": ((0, MILLION),)})
 
@@ -44,10 +43,10 @@ def month(limit: int) -> list[Budget]:
 
 
 async def work(
-    store: Path, holder: str, port: int, limit: int, worst: int, calls: int, at_once: int, percent: int
+    store: str, holder: str, port: int, limit: int, worst: int, calls: int, at_once: int, percent: int
 ) -> int:
-    clock, admitted = SystemClock(), 0
-    database = await Database.open(store)
+    admitted = 0
+    database, clock = await open_place(store, SystemClock())
     governor = Governor(
         budgets=month(limit),
         prices=PriceBook(overrides={("anthropic", "m"): NANO_A_TOKEN}),
@@ -99,4 +98,4 @@ async def work(
 
 if __name__ == "__main__":
     path, name, *numbers = sys.argv[1:]
-    sys.stdout.write(f"{asyncio.run(work(Path(path), name, *map(int, numbers)))}\n")
+    sys.stdout.write(f"{asyncio.run(work(path, name, *map(int, numbers)))}\n")
