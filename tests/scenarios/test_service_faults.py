@@ -1,0 +1,275 @@
+"""Every service, every way in which it can fail: the others go on, nothing is lost, nothing waits for ever, no secret shows.
+
+The product's own lanes, connectors and HTTP client against the sandbox. Time runs a hundred times faster for the lanes, and
+the client's time-outs are shortened by as much: what it would wait ten seconds for, it waits a tenth of one.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+import anyio
+import pytest
+from tests.connectors.stories import CANARY, NOW, new_id, notification
+from tests.connectors.test_against_sandbox import NOTIFIERS, settings
+
+from aegis.connectors.registry import build
+from aegis.core.errors import ServiceError
+from aegis.core.incidents import Observable, Severity
+from aegis.core.notifications import Delivery, DeliveryState, MetricPoint
+from aegis.core.ports import Http, HttpAnswer, HttpRequest, ModelRequest, Notifier
+from aegis.core.telemetry import DeliveryEnded, Happened
+from aegis.incidents.delivery import Lanes
+from aegis.sandbox.faults import Fault, Mode
+from aegis.sandbox.server import Serving, serve
+from aegis.sandbox.world import World
+from aegis.testing.stores import MemoryOutbox
+from aegis.transport.http import OutboundHttp
+
+pytestmark = pytest.mark.anyio
+
+FASTER = 100
+TIMEOUT_MS = 100
+"""Ten seconds, as the lanes see it."""
+BOUND_S = 20
+"""Of this machine's own time, for one whole story; most take half a second."""
+INCIDENTS = 3
+
+
+class Hurried:
+    """The port `Clock`, running faster than the machine's."""
+
+    def __init__(self) -> None:
+        self._began_ns = time.monotonic_ns()
+
+    def monotonic_ns(self) -> int:
+        return (time.monotonic_ns() - self._began_ns) * FASTER
+
+    def now(self) -> datetime:
+        return NOW + timedelta(microseconds=self.monotonic_ns() // 1_000)
+
+    async def sleep_ms(self, milliseconds: int) -> None:
+        await anyio.sleep(milliseconds / 1_000 / FASTER)
+
+
+@dataclass
+class Road:
+    """The way to the services. `detour` leads one of them elsewhere, as a wrong address or a broken host would."""
+
+    http: Http
+    at: Serving
+    detour: dict[str, str] = field(default_factory=dict)
+
+    async def send(self, request: HttpRequest) -> HttpAnswer:
+        url = request.url
+        if elsewhere := self.detour.get(request.service):
+            url = elsewhere + url.removeprefix(self.at.url)
+        return await self.http.send(replace(request, url=url, timeout_ms=TIMEOUT_MS, connect_timeout_ms=TIMEOUT_MS))
+
+
+@dataclass
+class Elsewhere:
+    """A server that sends everybody somewhere else, and counts who followed."""
+
+    url: str = ""
+    followed: int = 0
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        line = await reader.readline()
+        if b"/followed" in line:
+            self.followed += 1
+        writer.write(f"HTTP/1.1 302 Found\r\nLocation: {self.url}/followed\r\nContent-Length: 0\r\n\r\n".encode())
+        writer.close()
+
+
+@dataclass
+class Place:
+    """A sandbox, a way to it, lanes for every notifier, and what they said about it."""
+
+    world: World
+    road: Road
+    clock: Hurried
+    outbox: MemoryOutbox
+    lanes: Lanes
+    elsewhere: Elsewhere
+    happened: list[Happened]
+
+    async def told(self, version: int = 1) -> list[Delivery]:
+        """The same incidents for every service."""
+        now = self.clock.now()
+        made = [
+            Delivery(
+                id=f"inc_{number}:{service}:{version}",
+                incident_id=f"inc_{number}",
+                service=service,
+                notification=replace(
+                    notification(Severity.CRITICAL), incident_id=f"inc_{number}", dedup_key=f"inc_{number}"
+                ),
+                priority=Severity.CRITICAL,
+                due_at=now,
+                created_at=now,
+            )
+            for service in NOTIFIERS
+            for number in range(INCIDENTS)
+        ]
+        await self.outbox.place(made)
+        self.lanes.wake()
+        return made
+
+    def states(self, *, of: Callable[[str], bool]) -> list[DeliveryState]:
+        return [one.state for one in self.outbox.known.values() if of(one.service)]
+
+    async def until(self, reached: Callable[[], bool]) -> None:
+        with anyio.fail_after(BOUND_S):
+            while not reached():
+                await anyio.sleep(0.005)
+
+    def said(self) -> str:
+        """Everything that a person or a log might be shown."""
+        errors = [one.last_error for one in self.outbox.known.values()]
+        return f"{self.happened!r} {errors!r} {self.lanes.states()!r}"
+
+
+@asynccontextmanager
+async def place() -> AsyncIterator[Place]:
+    happened: list[Happened] = []
+    clock, world, outbox, elsewhere = Hurried(), World(clock=Hurried()), MemoryOutbox(), Elsewhere()
+    outbound = OutboundHttp(clock=clock, observer=happened.append)
+    server = await asyncio.start_server(elsewhere, "127.0.0.1", 0)
+    elsewhere.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with serve(world) as at, anyio.create_task_group() as group:
+        road = Road(outbound, at)
+        notifiers: list[Notifier] = [
+            build(name, settings(at)[name](), road, clock=clock, new_id=new_id) for name in NOTIFIERS
+        ]
+        pick = random.Random(1).randint
+        lanes = Lanes(outbox=outbox, notifiers=notifiers, clock=clock, pick=pick, observe=happened.append)
+        group.start_soon(lanes.run)
+        try:
+            yield Place(world, road, clock, outbox, lanes, elsewhere, happened)
+        finally:
+            group.cancel_scope.cancel()
+            server.close()
+            await outbound.close()
+
+
+def _mode(mode: Mode, **details: int) -> Callable[[Place, str], None]:
+    return lambda here, name: here.world.put_fault(name, Fault(mode=mode, **details))
+
+
+def _way(url: Callable[[Place], str]) -> Callable[[Place, str], None]:
+    def lead(here: Place, name: str) -> None:
+        here.road.detour[name] = url(here)
+
+    return lead
+
+
+FAULTS: dict[str, Callable[[Place, str], None]] = {
+    "refused": _way(lambda _: "http://127.0.0.1:9"),  # the discard port, where nothing listens
+    "no such name": _way(lambda _: "https://nowhere.invalid"),  # RFC 6761: never resolves
+    "slow": _mode(Mode.SLOW, delay_ms=30_000),
+    "no answer": _mode(Mode.HANG),
+    "dripping": _mode(Mode.DRIP, delay_ms=5_000),
+    "reset": _mode(Mode.RESET),
+    "answer lost": _mode(Mode.LOST),
+    "cut": _mode(Mode.CUT),
+    "garbage": _mode(Mode.GARBAGE),
+    "wrong JSON": _mode(Mode.WRONG_JSON),
+    "huge": _mode(Mode.HUGE),
+    "429": _mode(Mode.LIMITED),
+    "429 with Retry-After": _mode(Mode.LIMITED, retry_after_s=7),
+    "500": _mode(Mode.BROKEN),
+    "503": _mode(Mode.AWAY),
+    "no TLS there": _way(lambda here: here.road.at.url.replace("http://", "https://")),
+    "redirect": _way(lambda here: here.elsewhere.url),
+}
+FOR_GOOD = frozenset({"redirect"})
+"""What waiting does not heal: a dead letter, kept until a person sends it again."""
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("name", NOTIFIERS)
+async def test_a_service_that_fails_stops_no_other_and_loses_nothing(
+    name: str, fault: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with place() as here:
+        FAULTS[fault](here, name)
+        made = await here.told()
+        await here.until(lambda: set(here.states(of=lambda service: service != name)) == {DeliveryState.DONE})
+        await here.until(lambda: any(isinstance(one, DeliveryEnded) and one.service == name for one in here.happened))
+        allowed = {DeliveryState.READY, DeliveryState.LEASED, DeliveryState.DONE}
+        assert set(here.states(of=lambda service: service == name)) <= allowed | (
+            {DeliveryState.DEAD} if fault in FOR_GOOD else set()
+        )
+
+        here.world.put_fault(name, Fault(mode=Mode.OK))
+        here.road.detour.clear()
+        if fault in FOR_GOOD:
+            await here.until(lambda: set(here.states(of=lambda service: service == name)) == {DeliveryState.DEAD})
+            for one in await here.outbox.dead(99):
+                assert await here.outbox.replay(one.id, now=here.clock.now())
+        here.lanes.wake()
+        await here.until(lambda: set(here.states(of=lambda _: True)) == {DeliveryState.DONE})
+
+        assert len(here.outbox.known) == len(made)
+        assert here.world.received(name).received >= INCIDENTS
+        assert here.elsewhere.followed == 0
+        assert CANARY not in here.said()
+    assert CANARY not in caplog.text
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_a_source_or_a_sink_that_fails_answers_in_time_and_says_no_secret(
+    fault: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with place() as here:
+        for name, ask in ASKED.items():
+            FAULTS[fault](here, name)
+            connector = build(name, settings(here.road.at)[name](), here.road, clock=here.clock, new_id=new_id)
+            with anyio.fail_after(BOUND_S):
+                error = await ask(connector)
+            assert error is None or CANARY not in f"{error!r} {error} {vars(error)}"
+            if fault not in DONE_ANYHOW:
+                assert error is not None, name
+            assert error is None or error.retryable is (fault not in FOR_GOOD)
+        assert here.elsewhere.followed == 0
+        assert CANARY not in here.said()
+    assert CANARY not in caplog.text
+
+
+DONE_ANYHOW = frozenset({"garbage", "wrong JSON", "dripping", "huge", "cut"})
+"""Faults in which the service did what was asked, and a sink's status may say so before the answer breaks off."""
+
+
+async def _enrich(connector: object) -> ServiceError | None:
+    return await _outcome(lambda: connector.enrich(Observable("ip", "8.8.8.8")))  # type: ignore[attr-defined]
+
+
+async def _ask(connector: object) -> ServiceError | None:
+    question = ModelRequest(
+        model="claude-sonnet-5-5", system="x", user="x", schema={"type": "object"}, output_tokens_max=100
+    )
+    return await _outcome(lambda: connector.complete(question))  # type: ignore[attr-defined]
+
+
+async def _push(connector: object) -> ServiceError | None:
+    points = [MetricPoint(name="aegis.x_total", kind="count", value=1, at=NOW)]
+    return await _outcome(lambda: connector.push(points))  # type: ignore[attr-defined]
+
+
+async def _outcome(act: Callable[[], object]) -> ServiceError | None:
+    try:
+        await act()  # type: ignore[misc]
+    except ServiceError as error:
+        return error
+    return None
+
+
+ASKED = {"virustotal": _enrich, "anthropic": _ask, "datadog": _push}
