@@ -236,3 +236,8 @@ def test_a_file_that_is_not_there_or_no_text_or_too_large_is_an_error(tmp_path: 
     ):
         with pytest.raises(InvalidConfig, match=said):
             load(path)
+
+
+def test_the_answers_kept_in_memory_are_bounded_as_it_says(tmp_path: Path) -> None:
+    assert loaded(tmp_path, "").store.answers_bytes == 64 * 1024 * 1024
+    assert loaded(tmp_path, "store: {answers_mb: 2}").store.answers_bytes == 2 * 1024 * 1024

@@ -6,15 +6,20 @@ import subprocess
 import sys
 from pathlib import Path
 
+import anyio
 import pytest
 from tests.library.stage import CENT, PRICES
 
 import aegis
+from aegis.app import overrides
+from aegis.app.overrides import Override
 from aegis.core.errors import ConfigError
 from aegis.core.money import USD
 from aegis.core.windows import WindowPolicy
 from aegis.governor.pricing import load_prices
 from aegis.library.opening import read_budgets, read_prices
+from aegis.stores.database import Database
+from aegis.stores.lookups import SqliteLookups
 from aegis.testing import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -43,6 +48,30 @@ async def test_a_file_remembers_what_was_spent(tmp_path: Path) -> None:
                 reservation.settle({"pages": 4})
             [balance] = await governor.balances()
             assert balance.settled == settled * CENT
+
+
+async def test_a_program_keeps_to_what_somebody_said_about_its_budget_by_command(tmp_path: Path) -> None:
+    store, clock = tmp_path / "spend.db", FakeClock()
+
+    async def say(cents: int) -> None:
+        database = await Database.open(store)
+        word = Override(
+            budget="everything", window="day", level="emergency", amount=cents * CENT, by="me", at=clock.now()
+        )
+        await overrides.add(SqliteLookups(database), read_budgets({"day": "0.10"}), word)
+        await database.close()
+
+    await say(3)
+    async with aegis.open_governor(store, budgets={"day": "0.10"}, prices=PRICES, clock=clock) as governor:
+        with pytest.raises(aegis.BudgetExceeded):
+            async with governor.admit(pages(4)):
+                pass
+        await say(5)
+        with anyio.fail_after(10):
+            while [balance.limit for balance in await governor.balances()] != [5 * CENT]:
+                await clock.advance(250)
+        async with governor.admit(pages(5)) as reservation:
+            reservation.settle({"pages": 5})
 
 
 async def test_the_blocks_own_error_comes_out_as_it_is() -> None:
@@ -104,3 +133,12 @@ def test_every_public_name_is_found_and_importing_aegis_loads_none_of_them() -> 
     code = "import aegis, sys; print(sorted(name for name in sys.modules if name.startswith('aegis')))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == "['aegis']"
+
+
+def test_a_program_that_governs_calls_loads_no_connector_and_no_server() -> None:
+    check = (
+        "import sys; from aegis import open_governor; "
+        "print([m for m in sys.modules if m.startswith(('aegis.connectors', 'aegis.web', 'aegis.app.running', 'aiohttp'))])"
+    )
+    loaded = subprocess.run([sys.executable, "-c", check], capture_output=True, check=True, text=True)
+    assert loaded.stdout == "[]\n"

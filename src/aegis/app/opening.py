@@ -11,6 +11,7 @@ from pathlib import Path
 
 from aegis.app.actions import BudgetActions
 from aegis.app.gateway import GatewayParts, upstreams
+from aegis.app.heartbeat import Heartbeat, Vitals
 from aegis.app.hub import Hub
 from aegis.app.inbound import act_links, open_inbound, senders
 from aegis.app.keyring import KeyRing, pepper
@@ -132,7 +133,7 @@ async def open_app(
         told = await tell_by(config, machine, database, parts.notifiers, messengers, link_base, links, hub)
         app = await _wired(config, home, machine, hub, database, parts, governor, detector, told)
         app.inbound = open_inbound(app, SqliteArrivals(database), http, found, links)
-        app.messengers = messengers
+        app.messengers, app.heartbeat = messengers, _heartbeat(app, http, resolve)
         app.gateway = GatewayParts(settings=config.gateway, upstreams=behind, keys=app.keys)
         opened.push_async_callback(app.gateway.close)
         watching: tuple[Observer, ...] = (app.notice, app.actions.notice, *app.batches)
@@ -159,6 +160,7 @@ def _governor(config: Config, prices: PriceBook, database: Database, machine: Ma
         services=policies(config),
         answers=SqliteAnswers(database),
         observers=(hub,),
+        cache_bytes=config.store.answers_bytes,
     )
 
 
@@ -211,6 +213,19 @@ async def _wired(
         forget=detector.expire,
         newest=worked[-1].at if worked else LONG_AGO,
     )
+
+
+def _heartbeat(app: App, http: Http, resolve: Resolve) -> Heartbeat | None:
+    if (wanted := app.config.heartbeat) is None:
+        return None
+    vitals = Vitals(
+        events=app.events,
+        lookups=app.lookups,
+        health=lambda: app.health(),
+        progress=lambda: app.worked_at,
+        grace_ms=wanted.grace_ms,
+    )
+    return Heartbeat(resolve(wanted.url), stuck=vitals.stuck, http=http, clock=app.clock, observe=app.hub)
 
 
 def _pipeline(

@@ -49,7 +49,7 @@ def settings(root: RootSection) -> Config:
     key_file, pseudonyms = root.secrets.key_file, root.privacy.pseudonyms
     return Config(
         server=Server(host=host.strip("[]"), port=int(port), public_url=(root.server.public_url or "").rstrip("/")),
-        store=Store(file=root.store.url.removeprefix("sqlite:")),
+        store=Store(file=root.store.url.removeprefix("sqlite:"), answers_bytes=root.store.answers_mb * 1_048_576),
         budgets=_budgets(root),
         actions={level: tuple(getattr(root.actions, level)) for level in LEVELS},
         services={name: _service(name, section) for name, section in _sections(root.services)},

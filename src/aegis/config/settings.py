@@ -33,9 +33,12 @@ class Server:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
-    """The store's file, as written: a relative one stands in the state folder."""
+    """The store's file, as written: a relative one stands in the state folder. `answers_bytes` bounds the answers that
+    are kept in memory to be used again.
+    """
 
     file: str
+    answers_bytes: int = 64 * 1_048_576
 
     def path(self, home: Path) -> Path:
         return home / Path(self.file).expanduser()

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 import anyio
 import orjson
 
+from aegis.app.overrides import Overrides
 from aegis.app.system import SystemClock
 from aegis.core.budgets import Amounts, Budget
 from aegis.core.errors import ConfigError, StoreError
@@ -31,6 +32,7 @@ from aegis.governor.policies import ServicePolicy
 from aegis.governor.pricing import load_prices
 from aegis.stores.answers import SqliteAnswers
 from aegis.stores.ledger import SqliteLedger
+from aegis.stores.lookups import SqliteLookups
 from aegis.stores.places import is_address, open_place
 
 TICK_MS = 250
@@ -59,7 +61,7 @@ async def open_governor(
     """A governor on the store at `path` (made if need be; None: in memory), until the block ends.
 
     `path` may be the address of a PostgreSQL database, `postgresql://...` (extra `postgres`), for several machines.
-    Programs that open the same store share its budgets. `holder` names this process in the ledger; left empty, a name
+    Programs that open the same store share its budgets, and what `aegis budget set` said about them there. `holder` names this process in the ledger; left empty, a name
     is made. Raises `ConfigError` for a budget or price that cannot be read, `StoreError` when the file cannot be used.
     """
     settings = open_parts(
@@ -110,8 +112,10 @@ async def open_parts(
                 holder=holder or f"program-{os.getpid()}-{secrets.token_hex(4)}",
             )
         )
+        overrides = Overrides(limits, governor=governor, lookups=SqliteLookups(database))
+        await overrides.turn()
         housekeeping = await anyio.create_task_group().__aenter__()
-        housekeeping.start_soon(_keep_house, governor, clock)
+        housekeeping.start_soon(_keep_house, governor, overrides, clock)
         try:
             yield Parts(governor=governor, ledger=ledger, answers=answers, clock=clock)
         finally:
@@ -120,11 +124,12 @@ async def open_parts(
             await housekeeping.__aexit__(None, None, None)
 
 
-async def _keep_house(governor: Governor, clock: Clock) -> None:
+async def _keep_house(governor: Governor, overrides: Overrides, clock: Clock) -> None:
     while True:
         await clock.sleep_ms(TICK_MS)
         try:
             await governor.tick()
+            await overrides.turn()
         except StoreError:
             continue  # calls that need the store say so themselves; the next turn tries again
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from aegis.stores.database import Database
+from aegis.stores.places import Transactions
 from aegis.stores.queries import read_queries
 from aegis.stores.records import storable
 from aegis.stores.times import from_us, to_us
@@ -33,7 +33,7 @@ class SetAside:
 class SqliteLookups:
     """Every method raises `StoreError` when the store fails."""
 
-    def __init__(self, database: Database, *, set_aside_max: int = SET_ASIDE_MAX) -> None:
+    def __init__(self, database: Transactions, *, set_aside_max: int = SET_ASIDE_MAX) -> None:
         self._database, self._set_aside_max = database, set_aside_max
         self._queries = read_queries("lookups")
 

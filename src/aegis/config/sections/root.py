@@ -42,6 +42,8 @@ class ServerSection(Section):
 class StoreSection(Section):
     url: str = Field(default="sqlite:aegis.db", pattern=r"^sqlite:.+$")
     """`sqlite:FILE`; a relative file stands in the state folder."""
+    answers_mb: int = Field(default=64, ge=1, le=4_096)
+    """Megabytes of answers kept in memory to be used again; the least recently used make room."""
 
 
 class RouteSection(Section):
