@@ -85,8 +85,8 @@ def prices() -> bytes:
 
 
 @asynccontextmanager
-async def staged(home: Path, *, budgets: str = "", **upstreams: str) -> AsyncIterator[Stage]:
-    """`budgets` is YAML in front of everything; `upstreams` are addresses in place of the sandbox's. Housekeeping runs
+async def staged(home: Path, *, budgets: str = "", more: str = "", **upstreams: str) -> AsyncIterator[Stage]:
+    """`budgets` is YAML in front of everything, `more` ends the section of the gateway; `upstreams` are addresses in place of the sandbox's. Housekeeping runs
     only where a test calls `turn`.
     """
     home.mkdir(mode=0o700, exist_ok=True)
@@ -94,7 +94,7 @@ async def staged(home: Path, *, budgets: str = "", **upstreams: str) -> AsyncIte
     clock = SystemClock()
     world = World(clock=clock)
     async with serve(world) as sandbox:
-        config = sandbox_config(sandbox, more=budgets + GATEWAY.format(**{**sandbox.addresses(), **upstreams}))
+        config = sandbox_config(sandbox, more=budgets + GATEWAY.format(**{**sandbox.addresses(), **upstreams}) + more)
         access = Access(Secret("not-used"))
         async with (
             open_app(config, home=home, resolve=SandboxKeys(sandbox), machine=Machine(clock=clock)) as app,

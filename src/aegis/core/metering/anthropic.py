@@ -47,7 +47,7 @@ def bound(body: dict[str, Any], *, output_tokens: int, extra: frozenset[str] = f
     sent = body if cap is not None else {**body, "max_tokens": output_tokens}
     cap = output_tokens if cap is None else cap
     raw = orjson.dumps(sent)
-    tokens = raw_tokens(raw) + _beside_text(sent)
+    tokens = raw_tokens(raw, sent) + _beside_text(sent)
     cached = b'"cache_control"' in raw
     worst = {"prompt_tokens" if cached else "input_tokens": tokens, "output_tokens": cap + _thinking(sent, cap)}
     if cached and b'"ttl"' in raw:

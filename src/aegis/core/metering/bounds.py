@@ -19,10 +19,25 @@ FRAMING_TOKENS: Final = 2_048
 """What a service may add for roles, tools and schemas: four times the 500 tokens of a tool-use preamble
 (platform.claude.com/docs/en/agents-and-tools/tool-use/overview, pricing).
 """
+PLAIN_TOKENS: Final = 128
+"""The same for a request without tools and schemas: roles and separators take 3 or 4 tokens a message, for which the
+JSON around it stands; this is for what opens an answer.
+"""
 IMAGE_TOKENS: Final = 50_000
 """More than any vendor counts for one picture at its highest detail (a few thousand; some small models multiply)."""
 OUTPUT_MAX: Final = 10_000_000
 """No vendor's answer is longer; a cap beyond it is no cap."""
+_RENDERED = (
+    "tools",
+    "functions",
+    "response_format",
+    "output_config",
+    "output_format",
+    "text",
+    "mcp_servers",
+    "thinking",
+)
+"""What a service writes into its own instructions."""
 NO_BOUND: Final = "no_bound"
 
 
@@ -51,12 +66,13 @@ def no_bound(what: str, why: str) -> BadInput:
     return BadInput(f"{what} {why}, so nobody can say beforehand what the call may cost", code=NO_BOUND)
 
 
-def raw_tokens(raw: bytes) -> int:
-    """An upper bound of the tokens of a body written as UTF-8 without escapes beyond ASCII's."""
+def raw_tokens(raw: bytes, body: Mapping[str, Any]) -> int:
+    """An upper bound of the tokens of a body, and of `raw`, which is it as UTF-8 without escapes beyond ASCII's."""
+    framing = FRAMING_TOKENS if any(body.get(name) for name in _RENDERED) else PLAIN_TOKENS
     if raw.isascii():
-        return len(raw) + FRAMING_TOKENS
+        return len(raw) + framing
     normal = unicodedata.normalize("NFKC", raw.decode("utf-8"))
-    return max(len(raw), len(normal.encode())) + FRAMING_TOKENS
+    return max(len(raw), len(normal.encode())) + framing
 
 
 def only(body: Mapping[str, Any], known: frozenset[str], extra: frozenset[str]) -> None:

@@ -77,7 +77,7 @@ def bound_chat(
     raw = orjson.dumps(sent)
     prediction = len(orjson.dumps(body["prediction"])) if body.get("prediction") else 0
     worst = {
-        "prompt_tokens": raw_tokens(raw) + sum(_chat_parts(body)),
+        "prompt_tokens": raw_tokens(raw, sent) + sum(_chat_parts(body)),
         "output_tokens": (cap + prediction) * choices,
     }
     return Bounded(body=sent, raw=raw, model=model, worst=worst, stream=stream, hides_usage=hides)
@@ -98,7 +98,7 @@ def bound_responses(
     _pin_tier(sent, vendor=vendor)
     raw = orjson.dumps(sent)
     more = sum(_response_parts(body)) if isinstance(body.get("input"), list) else 0
-    worst = {"prompt_tokens": raw_tokens(raw) + more, "output_tokens": output_tokens if cap is None else cap}
+    worst = {"prompt_tokens": raw_tokens(raw, sent) + more, "output_tokens": output_tokens if cap is None else cap}
     return Bounded(body=sent, raw=raw, model=model, worst=worst, stream=flag(body, "stream"))
 
 
@@ -106,7 +106,7 @@ def bound_embeddings(body: dict[str, Any], *, extra: frozenset[str] = frozenset(
     """Bytes as tokens (a token given as a number takes two bytes or more); there is no output."""
     only(body, EMBEDDINGS, extra)
     raw = orjson.dumps(body)
-    return Bounded(body=body, raw=raw, model=text(body, "model"), worst={"input_tokens": raw_tokens(raw)})
+    return Bounded(body=body, raw=raw, model=text(body, "model"), worst={"input_tokens": raw_tokens(raw, body)})
 
 
 def bound_moderations(body: dict[str, Any], *, extra: frozenset[str] = frozenset()) -> Bounded:

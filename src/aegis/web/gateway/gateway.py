@@ -200,6 +200,7 @@ class Gateway:
         """
         for stream in tuple(self._streams):
             stream.look()
+            self._standing.busy = True
         if await self._standing.turn():
             for stream, reservation in tuple(self._streams.items()):
                 if self._standing.over(reservation):
