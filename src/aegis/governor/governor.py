@@ -26,6 +26,7 @@ from aegis.core.usage import check_usage
 from aegis.governor.account import Account, Spend
 from aegis.governor.allowances import Hold
 from aegis.governor.cache import BYTES_MAX, AnswerCache, answer_key
+from aegis.governor.fitting import Fit
 from aegis.governor.gates import Gates, ServiceStatus
 from aegis.governor.holder import Holder
 from aegis.governor.plans import Plan, Plans
@@ -65,6 +66,7 @@ class Governor:
         self._gates = Gates(services or {}, clock, self._holder.allowance)
         self._cache = AnswerCache(clock, answers, bytes_max=cache_bytes)
         self._switch = StopSwitch(self._name)
+        self._fits: dict[tuple[str, str], Fit] = {}
         self._rooms: dict[str, WaitingRoom] = {}
         self.rebudget(budgets)
         self._tasks: TaskGroup | None = None
@@ -148,6 +150,8 @@ class Governor:
         self._gates.admit(call, plan.passage, plan.route, now_ns)
         try:
             needs = plan.route.needs(reservation.worst, call.worst)
+            if plan.fit is not None:
+                needs, reservation.worst = plan.fitted(needs), plan.fit.held(reservation.worst)
             hold = self._holder.take(call.id, plan.route, needs) or await self._ask(call, plan.route, needs)
             reservation.id, reservation.hold = hold.attempt, hold
             hold.journalled = hold.journalled or reservation.worst > 0
@@ -181,6 +185,8 @@ class Governor:
             self._holder.end(reservation.hold, reservation.amounts(), entry)
         if reservation.plan is not None:
             reservation.plan.passage.learn(failure, reservation.cost, self._clock.monotonic_ns())
+            if reservation.plan.fit is not None and reservation.end == "settled":
+                reservation.plan.fit.learn(cost=reservation.cost, strict=reservation.strict(), held=reservation.worst)
         if reservation.key:
             keep_ms = self._gates.policy(reservation.call.service).cache_ms
             self._cache.land(reservation.key, reservation.answer or None, keep_ms=keep_ms)
@@ -263,7 +269,7 @@ class Governor:
     def rebudget(self, budgets: Sequence[Budget]) -> None:
         """From now on these budgets hold. A lowered limit refuses at once, also below what is spent already."""
         book = BudgetBook(tuple(under_one_name(budgets, self._prices, self._clock.now().date())))
-        self._plans = Plans(book, self._prices, self._gates, self._clock)
+        self._plans = Plans(book, self._prices, self._gates, self._clock, self._fits)
         self._account = Account(self._ledger, book, self._clock, self._holder.idle)
 
     def _name(self, service: str, model: str) -> str:
@@ -288,6 +294,10 @@ class Governor:
         """Every attempt of a call: which gate, which line, need, free, resets at."""
         await self._holder.flush()
         return await self._account.explain(call_id)
+
+    def fits(self) -> Mapping[tuple[str, str], Fit]:
+        """What was learned of each model (service, model) whose service holds fitted bounds."""
+        return self._fits
 
     def services(self) -> Sequence[ServiceStatus]:
         """How the gates of each service stand."""

@@ -12,6 +12,7 @@ from aegis.core.budgets import BudgetBook, Route
 from aegis.core.calls import Call
 from aegis.core.ports import Clock
 from aegis.core.prices import Price, PriceBook
+from aegis.governor.fitting import Fit
 from aegis.governor.gates import Gates, Passage
 
 PLANS_MAX: Final = 10_000
@@ -25,16 +26,29 @@ class Plan:
     on its way.
     """
 
-    __slots__ = ("listed", "passage", "price", "route")
+    __slots__ = ("fit", "listed", "passage", "price", "route")
 
-    def __init__(self, listed: Price, tier: str, route: Route, passage: Passage) -> None:
+    def __init__(self, listed: Price, tier: str, route: Route, passage: Passage, fit: Fit | None) -> None:
         self.listed, self.price, self.route, self.passage = listed, listed.at(tier), route, passage
+        self.fit = fit
+
+    def fitted(self, needs: tuple[int, ...]) -> tuple[int, ...]:
+        """What is held of the needs: all of each, or what such calls usually use. A request is always a whole one."""
+        fit = self.fit
+        if fit is None:
+            return needs
+        units = zip(self.route.units, needs, strict=True)
+        return tuple([need if unit == "requests" else fit.held(need) for unit, need in units])
 
 
 class Plans:
     """The plans of the calls that were made today."""
 
-    def __init__(self, book: BudgetBook, prices: PriceBook, gates: Gates, clock: Clock) -> None:
+    def __init__(
+        self, book: BudgetBook, prices: PriceBook, gates: Gates, clock: Clock, fits: dict[tuple[str, str], Fit]
+    ) -> None:
+        """`fits` are kept by the caller: what was learned outlives a change of budgets."""
+        self._fits = fits
         self._book, self._prices, self._gates, self._clock = book, prices, gates, clock
         self._found: dict[tuple[object, ...], Plan] = {}
         self._looked_ns, self._day = clock.monotonic_ns(), clock.now().date()
@@ -55,11 +69,18 @@ class Plans:
         found = self._found.get(says)
         if found is None:
             price, name = self._prices.found(call.service, model, self._day)
-            found = Plan(price, call.tier, self._book.route(call, name), self._gates.passage(call.service, model))
+            fit = self._fit(call.service, name) if self._gates.policy(call.service).fitted else None
+            route, passage = self._book.route(call, name), self._gates.passage(call.service, model)
+            found = Plan(price, call.tier, route, passage, fit)
             if len(self._found) >= PLANS_MAX:
                 self._found.clear()
             self._found[says] = found
         return found
+
+    def _fit(self, service: str, name: str) -> Fit:
+        if len(self._fits) >= PLANS_MAX:
+            self._fits.clear()
+        return self._fits.setdefault((service, name), Fit())
 
     def _look(self, now_ns: int) -> None:
         day = self._clock.now().date()

@@ -16,7 +16,8 @@ class ServicePolicy:
     `rates` are its buckets: a call needs room in all of them. `breaker` opens on failures; None switches it off. `cache_ms` is
     how long an answer may be used again (0: never); five minutes is what the incident analysis asks for.
     `waiting_max` and `waiting_bytes_max` bound the queue, `age_ms` is how long a call waits to gain one priority.
-    `retries` bounds how much of the work may be tried again.
+    `retries` bounds how much of the work may be tried again. `fitted` holds what calls usually use instead of their worst
+    case: see `governor.fitting`.
     """
 
     rates: tuple[Rate, ...] = ()
@@ -26,6 +27,7 @@ class ServicePolicy:
     waiting_bytes_max: int = 64 * 1024 * 1024
     age_ms: int = 30_000
     retries: RetryPolicy = field(default_factory=RetryPolicy)
+    fitted: bool = False
 
 
 DEFAULT = ServicePolicy()

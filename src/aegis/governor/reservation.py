@@ -59,7 +59,7 @@ class Reservation:
                 price = self.plan.listed.at(tier) if tier else self.plan.price
                 self.cost = price.cost(usage)
             except UnknownPrice:
-                self.cost = self.worst
+                self.cost = self.strict()
         self.usage, self.answer, self.end = usage, answer, "settled"
 
     def void(self) -> None:
@@ -78,7 +78,11 @@ class Reservation:
         if isinstance(failure, ServiceError) and failure.billed is Billed.NO:
             self.void()
             return
-        self.usage, self.cost, self.end = self.call.worst, self.worst, "worst"
+        self.usage, self.cost, self.end = self.call.worst, self.strict(), "worst"
+
+    def strict(self) -> Nanos:
+        """The worst case itself: a fitted hold is less than it."""
+        return self.worst if self.plan is None or self.plan.fit is None else self.plan.price.worst(self.call.worst)
 
     def amounts(self) -> tuple[int, ...]:
         """What this call took of each unit of its route."""
