@@ -1,6 +1,7 @@
 """Claims about webhooks out: the signature as the specification has it, the envelope, and what an answer means."""
 
 import base64
+import datetime as dt
 import hashlib
 import hmac
 import json
@@ -27,6 +28,7 @@ from aegis.core.incidents import Severity
 from aegis.core.notifications import Change
 from aegis.core.ports import HttpRequest
 from aegis.core.secret import Secret
+from aegis.testing import FakeClock
 
 pytestmark = pytest.mark.anyio
 
@@ -164,3 +166,15 @@ def test_a_configuration_that_cannot_work_is_refused(changes: dict[str, object])
     with pytest.raises(ConfigError) as caught:
         config(**changes)
     assert not shown_secret(caught.value)
+
+
+async def test_the_specifications_own_library_verifies_what_is_sent() -> None:
+    from standardwebhooks.webhooks import Webhook as Receiver
+
+    http = ScriptedHttp([answer(200)])
+    now = FakeClock(dt.datetime.now(dt.UTC))  # the library looks at the clock itself
+    await Webhook(config(old_secret=secret(OLD)), http, clock=now).notify(notification(), remote_id="")
+    [request] = http.sent
+    for key in (KEY, OLD):
+        told = Receiver(base64.b64encode(key).decode()).verify(request.body, dict(request.headers))
+        assert told["schema"] == "aegis.notification/1"

@@ -85,6 +85,7 @@ def test_a_missing_library_is_said_with_the_line_that_installs_it() -> None:
 
 
 @pytest.mark.skipif(importlib.util.find_spec("apprise") is None, reason="the extra apprise is not installed")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 async def test_the_real_library_tells_a_real_server() -> None:
     got: list[bytes] = []
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
