@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from tests.stores.postgres import emptied
@@ -77,7 +77,10 @@ async def test_a_connection_that_was_cut_is_opened_anew(database: PostgresDataba
 
 
 async def test_windows_go_by_the_servers_clock(database: PostgresDatabase) -> None:
-    clock = database.clock(FakeClock(datetime(1999, 1, 1, tzinfo=UTC)))
+    here = FakeClock(datetime(1999, 1, 1, tzinfo=UTC))
+    clock = database.clock(here)
+    assert clock.now() > datetime(2026, 1, 1, tzinfo=UTC)
+    here.jump(timedelta(days=-400))
     await database.write(count)
     assert clock.now() > datetime(2026, 1, 1, tzinfo=UTC)
 

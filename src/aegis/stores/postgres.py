@@ -73,7 +73,8 @@ class PostgresDatabase:
         self._loop = asyncio.get_running_loop()
         self._threads = {mode: ThreadPoolExecutor(1, f"aegis-postgres-{mode}") for mode in ("write", "read")}
         self._connections: dict[str, PostgresConnection] = {}
-        self._behind: Callable[[datetime], None] = _nobody
+        self._server_clock: _ServerClock | None = None
+        self._heard: datetime | None = None
         self._closed = False
 
     @classmethod
@@ -99,8 +100,9 @@ class PostgresDatabase:
 
     def clock(self, local: Clock) -> Clock:
         """The server's time, so that no machine opens a window before the others: asked with every write."""
-        clock = _ServerClock(local)
-        self._behind = clock.set
+        self._server_clock = clock = _ServerClock(local)
+        if self._heard is not None:
+            clock.set(self._heard)
         return clock
 
     async def write(self, work: Callable[[Any], T]) -> T:
@@ -151,8 +153,10 @@ class PostgresDatabase:
             connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             return
         connection.execute("BEGIN")
-        connection.execute("SELECT pg_advisory_xact_lock(:lock)", {"lock": LOCK})
-        self._behind(connection.execute("SELECT clock_timestamp()").fetchone()[0])
+        lock = "SELECT pg_advisory_xact_lock(:lock), clock_timestamp()"
+        self._heard = heard = connection.execute(lock, {"lock": LOCK}).fetchone()[1]
+        if self._server_clock is not None:
+            self._server_clock.set(heard)
 
     def _connection(self, mode: str) -> PostgresConnection:
         import psycopg
@@ -182,10 +186,6 @@ class _ServerClock:
 
     async def sleep_ms(self, milliseconds: int) -> None:
         await self._local.sleep_ms(milliseconds)
-
-
-def _nobody(_: datetime) -> None:
-    """Nobody asked for the server's time."""
 
 
 @lru_cache(maxsize=QUERIES_KEPT)
