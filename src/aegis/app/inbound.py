@@ -37,10 +37,13 @@ class Inbound:
 
 def senders(config: Config, resolve: Resolve) -> Mapping[str, Mapping[str, Any]]:
     """The senders that the configuration names, with their secrets. Raises `ConfigError`."""
-    return {
+    found: dict[str, dict[str, Any]] = {
         name: {key: resolve(value) if isinstance(value, Reference) else value for key, value in values.items()}
         for name, values in config.inbound.items()
     }
+    if "jira" in found:
+        found["jira"]["user"] = found["jira"].get("account") or config.connectors.get("jira", {}).get("email", "")
+    return found
 
 
 async def act_links(config: Config, lookups: SqliteLookups, token: Callable[[], str]) -> ActLinks | None:

@@ -7,9 +7,10 @@ is answered; the rules of the life of an incident stand in `core.lifecycle`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
-from aegis.core.incidents import Incident, Observable
+from aegis.core.incidents import Incident, Observable, Status
 from aegis.core.lifecycle import Verb, Word, change_between, heard
 from aegis.core.ports import Clock
 from aegis.incidents.outcome import Tell
@@ -61,6 +62,25 @@ class Desk:
     ) -> Incident:
         """Put a name on the incident; nobody is told."""
         return await self.say(incident_id, "assign", by=by, via=via, at=at, text=to)
+
+    async def escalate(
+        self, incident_id: str, by: str, via: str = HERE, at: datetime | None = None, *, to: str = ""
+    ) -> Incident:
+        """The next step of the escalation follows at once, also when somebody had acknowledged; `to` names whom it went
+        to elsewhere. Without a further step only a note is left.
+        """
+        text = f"Escalated to {to}" if to else "Escalated"
+        word = Word(verb="note", by=by, via=via, at=at or self._clock.now(), text=text)
+
+        def apply(incident: Incident, now: datetime) -> Incident:
+            after, state = with_entries(heard(incident, word, now)), incident.escalation
+            if state is None or incident.status is Status.RESOLVED or state.halted not in ("", "acknowledged"):
+                return after
+            return replace(after, escalation=replace(state, halted="", next_at=now))
+
+        changed = await self._record.change(incident_id, apply, tell=lambda *_: Tell("noted", ("noted",)))
+        self._moved(changed)
+        return changed
 
     async def get(self, incident_id: str) -> Incident | None:
         """The incident that somebody speaks about, or None. Raises `StoreError`."""

@@ -106,8 +106,7 @@ class Inbox:
         if act.verb == "note" and incident is not None and is_ours(incident, act.text):
             return incident
         if act.verb == "escalate":
-            text = f"Escalated to {act.text}" if act.text else "Escalated"
-            return await self._desk.say(incident_id, "note", by=act.by, via=act.via, at=act.at, text=text)
+            return await self._desk.escalate(incident_id, act.by, act.via, act.at, to=act.text)
         return await self._desk.say(incident_id, act.verb, by=act.by, via=act.via, at=act.at, text=act.text)
 
     # --- alerts ----------------------------------------------------------------------------------------------

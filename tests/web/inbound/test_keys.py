@@ -9,7 +9,7 @@ from aegis.core.errors import ServiceError
 from aegis.testing.clock import FakeClock
 from aegis.testing.services import ScriptedHttp
 from aegis.web.inbound.github import KEYS_URL
-from aegis.web.inbound.keys import KEPT, KEYS_MAX, REFUSED, Keys
+from aegis.web.inbound.keys import FETCHES_IN, FETCHES_MAX, KEPT, KEYS_MAX, REFUSED, Keys
 
 pytestmark = pytest.mark.anyio
 LISTED = json.dumps({"public_keys": [{"key_identifier": PARTNER_ID, "key": partner_pem().decode()}]}).encode()
@@ -52,7 +52,19 @@ async def test_what_is_no_list_of_keys_holds_none() -> None:
 
 async def test_however_many_keys_are_named_few_are_kept() -> None:
     http = ScriptedHttp(*(ScriptedHttp.answer(404) for _ in range(KEYS_MAX + 10)))
-    keys = Keys(http, clock=FakeClock(NOW))
+    clock = FakeClock(NOW)
+    keys = Keys(http, clock=clock)
     for number in range(KEYS_MAX + 10):
+        clock.jump(FETCHES_IN)
         await keys.get("sns", f"https://sns.us-east-1.amazonaws.com/SimpleNotificationService-{number:032x}.pem")
     assert len(keys._kept) == KEYS_MAX
+
+
+async def test_however_many_messages_name_keys_we_ask_seldom() -> None:
+    http = ScriptedHttp(*(ScriptedHttp.answer(404) for _ in range(FETCHES_MAX)))
+    keys = Keys(http, clock=FakeClock(NOW))
+    for number in range(FETCHES_MAX):
+        await keys.get("sns", f"https://sns.us-east-1.amazonaws.com/SimpleNotificationService-{number:032x}.pem")
+    with pytest.raises(ServiceError):
+        await keys.get("sns", CERTIFICATE_URL)
+    assert len(http.requests) == FETCHES_MAX

@@ -176,6 +176,12 @@ def test_the_category_of_a_jira_status_decides_whatever_its_name(category: str, 
     assert (act.verb, act.by, act.handle, act.incident_id) == (verb, "Mia Krystof", "SEC-7", INCIDENT)
 
 
+def test_what_our_own_account_does_in_jira_is_not_taken_back() -> None:
+    sent = signing.jira()
+    assert received(replace(sent, door=replace(DOOR, user="99:27935d01"))).acts == ()
+    assert received(replace(sent, door=replace(DOOR, user="somebody-else"))).acts
+
+
 def test_alertmanager_takes_basic_authentication_as_well() -> None:
     sent = signing.alertmanager()
     basic = base64.b64encode(f"aegis:{SECRET}".encode()).decode()

@@ -30,6 +30,11 @@ class SignedSection(Section):
     """The secret before it, while it is being changed."""
 
 
+class JiraInboundSection(SignedSection):
+    account: str = ""
+    """Account id of the connector's own account: what it does there is not taken back. Empty: known by its e-mail."""
+
+
 class AlertmanagerInboundSection(SignedSection):
     """`secret` is the bearer token, or the password of basic authentication."""
 
@@ -75,7 +80,7 @@ class InboundSection(Section):
     pagerduty: SignedSection | None = None
     slack: SignedSection | None = None
     """`secret` is the app's Signing Secret."""
-    jira: SignedSection | None = None
+    jira: JiraInboundSection | None = None
     alertmanager: AlertmanagerInboundSection | None = None
     datadog: DatadogInboundSection | None = None
     grafana: GrafanaInboundSection | None = None

@@ -48,12 +48,22 @@ def receive(headers: Headers, body: bytes, door: Door, now: datetime) -> Receive
     require_fresh(at, now, within=RETRIED)
     issue = part(document, "issue")
     key, incident_id = text(issue, "key")[:ID_CHARS], _incident_id(issue)
-    acts = tuple(
-        Act(verb=verb, via=NAME, by=by, at=at, incident_id=incident_id, handle=key, text=said)
-        for verb, by, said in _acts(document, issue)
+    acts = (
+        ()
+        if _is_ours(document, door.user)
+        else tuple(
+            Act(verb=verb, via=NAME, by=by, at=at, incident_id=incident_id, handle=key, text=said)
+            for verb, by, said in _acts(document, issue)
+        )
     )
     handles = {key: incident_id} if key and incident_id else {}
     return Received(service=NAME, ids=(digest(body),), acts=acts if key else (), handles=handles)
+
+
+def _is_ours(document: dict[str, Any], account: str) -> bool:
+    """Whether the connector's own account did it: what it does follows us, so it may come after what people did since."""
+    who = part(document, "comment", "author") or part(document, "user")
+    return bool(account) and account in (text(who, "accountId"), text(who, "emailAddress"))
 
 
 def _acts(document: dict[str, Any], issue: dict[str, Any]) -> list[tuple[Verb, str, str]]:

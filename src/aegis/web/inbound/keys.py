@@ -6,6 +6,7 @@ Policy: an address comes here only after its verifier has checked it; answers ar
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
@@ -21,6 +22,8 @@ REFUSED = timedelta(minutes=1)
 """How long an unknown key is not asked for again: nobody makes us ask for every message."""
 KEYS_MAX = 64
 """Certificates and keys kept: SNS has one a region."""
+FETCHES_MAX, FETCHES_IN = 10, timedelta(minutes=1)
+"""Messages that nobody has verified yet name keys: however many do, we ask this often."""
 BYTES_MAX = 256 * 1024
 """A certificate has 2 kB, GitHub's list 2 kB a key."""
 
@@ -31,6 +34,7 @@ class Keys:
     def __init__(self, http: Http, *, clock: Clock) -> None:
         self._http, self._clock = http, clock
         self._kept: dict[tuple[str, str], tuple[datetime, bytes]] = {}
+        self._fetches: deque[datetime] = deque(maxlen=FETCHES_MAX)
         self._turn = anyio.Lock()
 
     async def get(self, sender: str, wanted: str) -> Mapping[str, bytes]:
@@ -39,9 +43,15 @@ class Keys:
             now = self._clock.now()
             until, key = self._kept.get((sender, wanted), (now, b""))
             if until <= now:
+                self._count(sender, now)
                 key = (await self._fetched(sender, wanted)).get(wanted, b"")
                 self._keep(sender, wanted, key, now)
         return {wanted: key} if key else {}
+
+    def _count(self, sender: str, now: datetime) -> None:
+        if len(self._fetches) == FETCHES_MAX and now - self._fetches[0] < FETCHES_IN:
+            raise ServiceError(sender, "was asked for too many public keys", retryable=True)
+        self._fetches.append(now)
 
     def _keep(self, sender: str, wanted: str, key: bytes, now: datetime) -> None:
         if len(self._kept) >= KEYS_MAX:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import anyio
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
@@ -29,6 +30,10 @@ from aegis.web.problems import problem
 
 BODY_BYTES_MAX = 1024 * 1024
 """PagerDuty and SNS send 256 KB at most; a group of a thousand alerts fits."""
+AT_ONCE = 64
+"""Deliveries under way: with their bodies 64 MiB at most, whoever sends them."""
+BODY_SECONDS = 10
+"""How long a body may take to arrive: senders give up by then themselves."""
 PREFIX = "/inbound/"
 
 
@@ -44,17 +49,21 @@ def route(app: App) -> Route:
     assert app.inbound is not None, "the parts are wired before there is a face"
     keys = Keys(app.inbound.http, clock=app.clock)
     doors = {name: door_of(values) for name, values in app.inbound.senders.items()}
+    room = anyio.CapacityLimiter(AT_ONCE)
 
     async def take(request: Request) -> Response:
         name = str(request.path_params["sender"])
         if name not in doors:
             return problem(404, "no_such_sender", "No sender of this name is configured under `inbound`")
-        try:
-            body = await _body(request)
-            received = await _verified(app, name, doors[name], _headers(request), body, keys)
-            return _answer(name, await _taken(app, received))
-        except _NotTaken as other:
-            return other.answer
+        if room.available_tokens == 0:
+            return problem(503, "busy", "Too many deliveries at once; send it again", headers={"Retry-After": "5"})
+        async with room:
+            try:
+                body = await _body(request)
+                received = await _verified(app, name, doors[name], _headers(request), body, keys)
+                return _answer(name, await _taken(app, received))
+            except _NotTaken as other:
+                return other.answer
 
     return Route(f"{PREFIX}{{sender}}", take, methods=["POST"])
 
@@ -123,9 +132,11 @@ def _headers(request: Request) -> Headers:
 async def _body(request: Request) -> bytes:
     parts: list[bytes] = []
     size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > BODY_BYTES_MAX:
-            raise _NotTaken(problem(413, "too_large", f"The body is larger than {BODY_BYTES_MAX // 1024} KiB"))
-        parts.append(part)
-    return b"".join(parts)
+    with anyio.move_on_after(BODY_SECONDS):
+        async for part in request.stream():
+            size += len(part)
+            if size > BODY_BYTES_MAX:
+                raise _NotTaken(problem(413, "too_large", f"The body is larger than {BODY_BYTES_MAX // 1024} KiB"))
+            parts.append(part)
+        return b"".join(parts)
+    raise _NotTaken(problem(408, "too_slow", f"The body did not arrive within {BODY_SECONDS} seconds"))
