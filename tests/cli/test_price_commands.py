@@ -32,6 +32,13 @@ def test_a_price_of_the_configuration_is_listed_and_wins(here: Place) -> None:
     assert "house-model" in here.run("price", "list", "openai").stdout
 
 
+def test_a_tier_of_service_is_shown_with_its_price(here: Place) -> None:
+    row = data(here.run("price", "explain", "anthropic", "claude-sonnet-5-5", "--json"))
+    assert row["rates"]["output_tokens"][0]["per_million_usd"] == "10.00"
+    assert row["tiers"]["batch"]["output_tokens"][0]["per_million_usd"] == "5.00"
+    assert "as batch: input_tokens 1.00" in here.run("price", "explain", "anthropic", "claude-sonnet-5-5").stdout
+
+
 def test_a_free_service_says_so(here: Place) -> None:
     assert here.run("price", "explain", "slack").stdout == "slack: free\n  free\n"
 

@@ -61,6 +61,8 @@ def explain(service: str, model: str, day: Any, as_json: bool) -> None:
         return
     show(f"{service} {model}: {_rates(price)}".replace(" :", ":"))
     since = "" if price.since == date.min else f", since {price.since.isoformat()}"
+    for tier, there in price.tiers.items():
+        show(f"  as {tier}: {_rates(there)}")
     show(f"  {price.source or 'listed'}{since}")
 
 
@@ -182,7 +184,10 @@ def _flat(table: bytes) -> Mapping[tuple[str, str, str], str]:
 
     rows = _all(PriceBook(listed=list(listed(table))), _today())
     return {
-        (price.service, price.model, meter): _tiers(tiers) for price in rows for meter, tiers in price.rates.items()
+        (one.service, one.model, meter): _tiers(steps)
+        for price in rows
+        for one in (price, *price.tiers.values())
+        for meter, steps in one.rates.items()
     }
 
 
@@ -201,14 +206,19 @@ def _book(run: Session) -> PriceBook:
 
 
 def _row(price: Price) -> dict[str, Any]:
+    since = None if price.since == date.min else price.since.isoformat()
+    tiers = {tier: _per_million(there) for tier, there in price.tiers.items()}
+    row = {"service": price.service, "model": price.model, "rates": _per_million(price)}
+    return {**row, "tiers": tiers, "since": since, "source": price.source}
+
+
+def _per_million(price: Price) -> dict[str, Any]:
     from aegis.core.money import format_usd
 
-    rates = {
-        meter: [{"above_input_tokens": above, "per_million_usd": format_usd(rate)} for above, rate in tiers]
-        for meter, tiers in price.rates.items()
+    return {
+        meter: [{"above_input_tokens": above, "per_million_usd": format_usd(rate)} for above, rate in steps]
+        for meter, steps in price.rates.items()
     }
-    since = None if price.since == date.min else price.since.isoformat()
-    return {"service": price.service, "model": price.model, "rates": rates, "since": since, "source": price.source}
 
 
 def _rates(price: Price) -> str:
