@@ -11,9 +11,9 @@ class Hub:
     def __init__(self, *observers: Observer) -> None:
         self._observers = list(observers)
 
-    def add(self, observer: Observer) -> None:
-        """From now on `observer` is told as well."""
-        self._observers.append(observer)
+    def add(self, *observers: Observer) -> None:
+        """From now on these are told as well."""
+        self._observers += observers
 
     def __call__(self, happened: Happened) -> None:
         for observer in self._observers:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from aegis.app.actions import BudgetActions
 from aegis.app.gateway import GatewayParts, upstreams
-from aegis.app.heartbeat import Heartbeat, Vitals
 from aegis.app.hub import Hub
 from aegis.app.inbound import act_links, open_inbound, senders
 from aegis.app.keyring import KeyRing, pepper
@@ -29,7 +28,7 @@ from aegis.app.services import (
     used_names,
 )
 from aegis.app.system import SystemClock, random_ids
-from aegis.app.telling import Told, tell_by
+from aegis.app.telling import Told, heartbeat_of, tell_by
 from aegis.config.settings import Config
 from aegis.core.budgets import Budget
 from aegis.core.incidents import Severity
@@ -133,12 +132,10 @@ async def open_app(
         told = await tell_by(config, machine, database, parts.notifiers, messengers, link_base, links, hub)
         app = await _wired(config, home, machine, hub, database, parts, governor, detector, told)
         app.inbound = open_inbound(app, SqliteArrivals(database), http, found, links)
-        app.messengers, app.heartbeat = messengers, _heartbeat(app, http, resolve)
+        app.messengers, app.heartbeat = messengers, heartbeat_of(app, http, resolve)
         app.gateway = GatewayParts(settings=config.gateway, upstreams=behind, keys=app.keys)
         opened.push_async_callback(app.gateway.close)
-        watching: tuple[Observer, ...] = (app.notice, app.actions.notice, *app.batches)
-        for observer in watching:
-            hub.add(observer)
+        hub.add(app.notice, app.actions.notice, *app.batches)
         await app.pipeline.resume()
         for chore in app.chores:
             await chore()
@@ -213,19 +210,6 @@ async def _wired(
         forget=detector.expire,
         newest=worked[-1].at if worked else LONG_AGO,
     )
-
-
-def _heartbeat(app: App, http: Http, resolve: Resolve) -> Heartbeat | None:
-    if (wanted := app.config.heartbeat) is None:
-        return None
-    vitals = Vitals(
-        events=app.events,
-        lookups=app.lookups,
-        health=lambda: app.health(),
-        progress=lambda: app.worked_at,
-        grace_ms=wanted.grace_ms,
-    )
-    return Heartbeat(resolve(wanted.url), stuck=vitals.stuck, http=http, clock=app.clock, observe=app.hub)
 
 
 def _pipeline(

@@ -16,6 +16,7 @@ import anyio
 from aegis.app.actions import LEVEL_SEVERITY, BudgetActions
 from aegis.app.crossings import facts_of
 from aegis.app.gateway import GatewayParts
+from aegis.app.heartbeat import Heartbeat
 from aegis.app.hub import Hub
 from aegis.app.inbound import Inbound
 from aegis.app.keyring import KeyRing
@@ -34,7 +35,7 @@ from aegis.incidents.intake import chunks_of, events_from_body, read_events
 from aegis.incidents.metric_batches import MetricBatches
 from aegis.incidents.pipeline import WORKERS, Pipeline
 from aegis.incidents.telling import Telling
-from aegis.loops import Loops
+from aegis.loops import Health, Loops
 from aegis.stores.lookups import SetAside, SqliteLookups
 from aegis.stores.retention import Retention
 from aegis.stores.silences import SqliteSilences
@@ -117,6 +118,12 @@ class App:
     crossings: list[LevelCrossed] = field(default_factory=list)
     newest: datetime = LONG_AGO
     """The time of the newest event that was worked."""
+    worked_at: datetime = LONG_AGO
+    """When events were last worked off, or found to be."""
+    heartbeat: Heartbeat | None = None
+    """The sign of life, where one is configured; there once the parts are wired."""
+    health: Callable[[], Mapping[str, Health]] = dict
+    """How the loops stand, once they run."""
     turn: anyio.Lock = field(default_factory=anyio.Lock)
     inbound: Inbound | None = None
     """The way in for webhooks and links; there once the parts are wired."""
@@ -185,6 +192,8 @@ class App:
             while pending := await self.events.pending(PENDING_MAX):
                 await self._handle(pending)
                 self.newest = max(self.newest, *(event.at for event in pending))
+                self.worked_at = self.clock.now()
+            self.worked_at = self.clock.now()
             await self._open_crossings()
             if self.inbound and over:
                 await self.inbound.inbox.settle(over)
@@ -246,6 +255,9 @@ class App:
             loops.keep(partial(batch.run, self.clock), name=f"metrics {number + 1}")
         loops.every(TICK_MS, self._keep_house, name="governor")
         loops.every(TIDY_MS, self._tidy, name="retention")
+        if self.heartbeat is not None and self.config.heartbeat is not None:
+            loops.every(self.config.heartbeat.every_ms, self.heartbeat.beat, name="heartbeat")
+        self.health = loops.health
         await loops.run()
 
     def _failed(self, loop: str, error: Exception) -> None:

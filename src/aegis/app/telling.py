@@ -9,10 +9,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from aegis.app.actions import spend_routes
+from aegis.app.heartbeat import Heartbeat, Vitals
+from aegis.app.services import Resolve
 from aegis.config.settings import Config
 from aegis.core.incidents import Incident
 from aegis.core.notifications import Button, Change, Delivery
-from aegis.core.ports import Messenger, Notifier
+from aegis.core.ports import Http, Messenger, Notifier
 from aegis.core.telemetry import Observer
 from aegis.incidents.act_links import ActLinks, buttons
 from aegis.incidents.delivery import Lanes, WakingIncidents
@@ -22,6 +24,7 @@ from aegis.incidents.people import with_people
 from aegis.incidents.record import Plans, Record
 from aegis.incidents.routing import deliveries
 from aegis.incidents.telling import Telling
+from aegis.loops import Health
 from aegis.stores.database import Database
 from aegis.stores.incidents import SqliteIncidents
 from aegis.stores.outbox import SqliteOutbox
@@ -29,6 +32,7 @@ from aegis.stores.silences import SqliteSilences
 
 if TYPE_CHECKING:
     from aegis.app.opening import Machine
+    from aegis.app.running import App
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,3 +114,21 @@ def _plans(config: Config, services: Sequence[str], link_base: str, links: ActLi
         )
 
     return plan
+
+
+def heartbeat_of(app: App, http: Http, resolve: Resolve) -> Heartbeat | None:
+    """The sign of life of one Aegis, where one is configured. Raises `ConfigError` for a secret that is missing."""
+    if (wanted := app.config.heartbeat) is None:
+        return None
+
+    def health() -> Mapping[str, Health]:
+        return app.health()  # the loops are there only once they run
+
+    vitals = Vitals(
+        events=app.events,
+        lookups=app.lookups,
+        health=health,
+        progress=lambda: app.worked_at,
+        grace_ms=wanted.grace_ms,
+    )
+    return Heartbeat(resolve(wanted.url), stuck=vitals.stuck, http=http, clock=app.clock, observe=app.hub)

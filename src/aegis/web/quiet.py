@@ -90,7 +90,12 @@ def oncall_rows(roster: Roster, now: datetime, *, shifts: int) -> list[dict[str,
 def router(app: App) -> APIRouter:
     """The routes, bound to one running Aegis."""
     routes = APIRouter(prefix="/api")
+    _silences(routes, app)
+    _people(routes, app)
+    return routes
 
+
+def _silences(routes: APIRouter, app: App) -> None:
     @routes.get("/silences")
     async def silences(over: bool = False) -> Response:
         """Silences in force and planned; with `over` also those that are over, newest first."""
@@ -114,6 +119,8 @@ def router(app: App) -> APIRouter:
             return problem(404, "no_such_silence", f"There is no silence {silence_id[:64]!r} in force")
         return Response(status_code=204)
 
+
+def _people(routes: APIRouter, app: App) -> None:
     @routes.get("/contacts")
     async def contacts() -> Response:
         """Who can be told alone; addresses stay in the configuration."""
@@ -138,8 +145,6 @@ def router(app: App) -> APIRouter:
             raise BadInput(f"The query {error}", code="bad_time") from None
         rows = oncall_rows(app.telling.roster, now, shifts=shifts)
         return _json({"schema": "aegis.oncall/1", "oncall": rows})
-
-    return routes
 
 
 def _json(document: Mapping[str, Any], *, status: int = 200) -> Response:
