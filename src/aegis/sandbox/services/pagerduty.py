@@ -203,8 +203,17 @@ def secrets(asked: Asked) -> Iterable[str]:
         yield event["routing_key"]
 
 
+def _abilities(asked: Asked, _room: Room, _found: re.Match[str]) -> Reply:
+    """What the account may do; asking is free and shows that a REST token works."""
+    if not re.fullmatch(r"(Token token=|Bearer ).+", asked.header("authorization")):
+        body = {"error": {"message": "Unauthorized", "code": 2006}}
+        return reply_json(401, body, refused="no API token")
+    return reply_json(200, {"abilities": ["teams", "event_rules"]})
+
+
 ROUTES = (
     route("POST", "/v2/enqueue", _enqueue),
+    route("GET", "/abilities", _abilities),
     route("GET", "/incidents", _incidents),
     route("POST", "/incidents/(?P<id>[A-Z0-9]+)/notes", _note),
 )
