@@ -11,6 +11,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from aegis.core.errors import ConfigError
+from aegis.web.connections import Connection
 
 BACKLOG = 512
 """Connections that may wait to be accepted."""
@@ -49,7 +50,7 @@ async def serving(face: ASGIApp, listener: socket.socket) -> AsyncIterator[str]:
     """Serve `face` until the block ends; yields the address, such as `http://127.0.0.1:8787`."""
     config = uvicorn.Config(
         face,
-        http="httptools",
+        http=Connection,
         ws="none",
         lifespan="off",
         log_config=None,

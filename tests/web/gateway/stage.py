@@ -31,7 +31,7 @@ gateway:
     anthropic: {{key: env:SANDBOX_KEY, base_url: "{anthropic}"}}
     openai: {{key: env:SANDBOX_KEY, base_url: "{openai}"}}
 """
-HELLO = [{"role": "user", "content": "Failed logins for 214 accounts from 203.0.113.0/24."}]
+HELLO: Any = [{"role": "user", "content": "Failed logins for 214 accounts from 203.0.113.0/24."}]
 
 
 @dataclass

@@ -140,14 +140,14 @@ async def test_a_budget_lowered_below_what_is_spent_ends_the_stream(tmp_path: Pa
 async def test_the_hold_shrinks_once_the_stream_has_told_its_input(tmp_path: Path) -> None:
     released = asyncio.Event()
     budget = "budgets:\n  everything: {scope: all, daily: {emergency: 5.00}}\n"
-    async with scripted(waiting_for(released)) as vendor:
-        async with staged(tmp_path, anthropic=vendor.url, budgets=budget) as stage:
-            answer = await post(stage, "/v1/messages", MESSAGE, await stage.key())
-            await answer.content.readexactly(len(START + DELTA))
-            held = max(balance.held for balance in await stage.app.governor.balances())
-            assert held == 40 * IN + 1_000 * OUT
-            released.set()
-            await answer.read()
+    vendor = scripted(waiting_for(released))
+    async with vendor as at, staged(tmp_path, anthropic=at.url, budgets=budget) as stage:
+        answer = await post(stage, "/v1/messages", MESSAGE, await stage.key())
+        await answer.content.readexactly(len(START + DELTA))
+        held = max(balance.held for balance in await stage.app.governor.balances())
+        assert held == 40 * IN + 1_000 * OUT
+        released.set()
+        await answer.read()
 
 
 async def test_a_stream_that_the_vendor_cuts_ends_with_an_error_and_counts(tmp_path: Path) -> None:

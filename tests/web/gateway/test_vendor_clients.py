@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import anthropic
 import openai
@@ -14,7 +15,7 @@ from tests.web.gateway.stage import HELLO, Stage, staged
 pytestmark = pytest.mark.anyio
 
 EMPTY = "budgets:\n  everything: {scope: all, daily: {emergency: 0.000001}}\n"
-TOOL = {"type": "object", "properties": {"severity": {"type": "string"}}, "required": ["severity"]}
+TOOL: Any = {"type": "object", "properties": {"severity": {"type": "string"}}, "required": ["severity"]}
 
 
 @asynccontextmanager
@@ -57,7 +58,7 @@ async def test_streams_of_both_clients_are_whole_and_settled_to_the_bill(tmp_pat
             words = [text async for text in stream.text_stream]
             message = await stream.get_final_message()
         assert "".join(words) == message.content[0].text  # type: ignore[union-attr]
-        chat = await gpt.chat.completions.create(
+        chat: Any = await gpt.chat.completions.create(
             model="gpt-6-luna", max_completion_tokens=50, messages=HELLO, stream=True
         )
         pieces = [piece async for piece in chat]
@@ -77,7 +78,7 @@ async def test_tools_go_through_both_ways(tmp_path: Path) -> None:
             tool_choice={"type": "tool", "name": "rate"},
         )
         assert message.stop_reason == "tool_use"
-        assert message.content[0].name == "rate"  # type: ignore[union-attr]
+        assert message.content[0].name == "rate"
         assert await settled(stage) == stage.billed()
 
 

@@ -29,7 +29,7 @@ from aegis.core.metering.bounds import (
 
 FIELDS: Final = names("""model messages max_tokens system stop_sequences stream metadata output_config output_format thinking tool_choice
     tools cache_control temperature top_p top_k user_profile_id diagnostics service_tier inference_geo speed
-    context_management container mcp_servers""")
+    context_management container mcp_servers workspace_id""")
 _ELSEWHERE = ("container", "mcp_servers")
 _TOOLS = ("custom", "bash_", "text_editor_", "memory_", "computer_")
 """Tools that the caller runs; the vendor's definitions of them are short (below `FRAMING_TOKENS`)."""

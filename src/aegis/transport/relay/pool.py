@@ -146,7 +146,7 @@ class Relay:
             made = Connection(self.service, self.limits, loop, self._freed)
             try:
                 await loop.create_connection(
-                    lambda made=made: made,  # type: ignore[misc]  # mypy cannot infer a default's type
+                    lambda made=made: made,
                     address,
                     self._port,
                     ssl=context,

@@ -39,6 +39,8 @@ class Asked:
         if len(raw) > HEADERS_MAX or sum(len(name) + len(value) for name, value in raw) > HEADER_BYTES_MAX:
             raise Refusal(431, "the headers are too many or too long", code="headers_too_large")
         self.headers = dict(reversed(raw))
+        if b"content-length" in self.headers and b"transfer-encoding" in self.headers:
+            raise Refusal(400, "the body has two lengths", code="two_lengths")
         if len(self.headers) != len(raw):
             names = [name for name, _ in raw]
             for name in (b"authorization", b"x-api-key", b"content-length", b"transfer-encoding", b"host"):

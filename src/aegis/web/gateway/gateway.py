@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+import anyio
 import orjson
 from starlette.types import Receive, Scope, Send
 
@@ -29,6 +30,8 @@ from aegis.web.gateway.streams import LEFT, STALLED, Drains, Stream, last_word
 
 PASSED_STATUS: Final = frozenset({400, 404, 409, 413, 422, 429, 500, 503, 504, 529})
 """Failures that are the caller's to read; 401 and 403 are about the gateway's own key, which is nobody's business."""
+ANSWER_SECONDS: Final = 60
+"""A program that does not take an answer within a minute has left without saying so."""
 ENDED: Final = {
     "revoked": "this key was revoked",
     "expired": "this key expired",
@@ -104,6 +107,7 @@ class Gateway:
         head = up(asked, route.shape, upstream.credential, stream=bounded.stream)
         path = asked.path + (b"?" + asked.query if asked.query else b"")
         failed: _Passed | None = None
+        whole: tuple[Head, bytes] | None = None
         try:
             async with self._governor.admit(call) as reservation:
                 self._standing.busy = True
@@ -114,11 +118,13 @@ class Gateway:
                 if bounded.stream and route.stream is not None:
                     await self._stream(answer, reservation, route, bounded, grant, receive, send)
                 else:
-                    await self._whole(answer, reservation, route, grant, send)
+                    whole = await self._whole(answer, reservation, route, grant)
         except ServiceError:
             if failed is None:
                 raise
             raise failed from None
+        if whole is not None:  # sent when the call has ended: a program that takes its time holds no budget
+            await _answer(send, 200, *whole)
 
     def _bounded(self, body: dict[str, Any], route: Route, grant: Grant) -> tuple[Bounded, Upstream]:
         """The request as it will be sent, and who is asked. Raises `Refusal` and `BadInput`."""
@@ -135,15 +141,16 @@ class Gateway:
 
     # --- answers -----------------------------------------------------------------------------------------------
 
-    async def _whole(self, answer: Answer, reservation: Reservation, route: Route, grant: Grant, send: Send) -> None:
+    async def _whole(self, answer: Answer, reservation: Reservation, route: Route, grant: Grant) -> tuple[Head, bytes]:
         """An answer in one piece. It is read to its end also when the program has left: only then its cost is known."""
         body = await answer.read()
         if route.usage is None:
             reservation.settle({"requests": 1})
         else:
             _settle(reservation, route.usage, body)
-        head = [*down(answer), *told(reservation, self._standing.remaining(reservation), cost=reservation.cost), *self._doorman.rate_head(grant)]
-        await _answer(send, 200, head, body)
+        remaining = self._standing.remaining(reservation)
+        said = told(reservation, remaining, cost=reservation.cost if reservation.end else reservation.worst)
+        return [*down(answer), *said, *self._doorman.rate_head(grant)], body
 
     async def _stream(
         self,
@@ -160,7 +167,11 @@ class Gateway:
         grant.watchers.add(stream.end)
         self._streams[stream] = reservation
         try:
-            head = [*down(answer), *told(reservation, self._standing.remaining(reservation), cost=None), *self._doorman.rate_head(grant)]
+            head = [
+                *down(answer),
+                *told(reservation, self._standing.remaining(reservation), cost=None),
+                *self._doorman.rate_head(grant),
+            ]
             await send({"type": "http.response.start", "status": 200, "headers": head})
             await stream.relay(answer, receive, send, self._shrinking(stream, reservation))
             if stream.why in (LEFT, STALLED):
@@ -234,6 +245,8 @@ def _meaning(service: str, status: int) -> ServiceError:
 
 
 async def _answer(send: Send, status: int, head: Head, body: bytes) -> None:
+    """Send an answer; one who takes nothing of it for `ANSWER_SECONDS` has left."""
     head = [*head, (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": status, "headers": head})
-    await send({"type": "http.response.body", "body": body})
+    with anyio.move_on_after(ANSWER_SECONDS):
+        await send({"type": "http.response.body", "body": body})

@@ -13,7 +13,6 @@ from aegis.web.gateway.asked import Asked
 from aegis.web.gateway.refusals import Refusal, Shape
 
 
-
 class StreamReader(Protocol):
     """Reads a stream's events as they pass: `see` returns whether one is for the caller; `final` is what was used, once
     the stream has said so; `least` bounds the whole by what it said so far. The last two raise `BadInput`.
