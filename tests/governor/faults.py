@@ -64,14 +64,14 @@ FAULTS = {
     "a level is crossed at every report": Fault(ESCROW, "and not row.crossed & 1 << bit", "", "I10"),
     "a window that is over still lends": Fault(ESCROW, "now_ms < row.ends_ms)", "now_ms < row.ends_ms + 60_000)", "I7 I11"),
     "a hold that shrank is kept on record": Fault(SHELF, 'if found is not None and found[1].state == "sent":', "if False:", "I8"),
-    "an attempt ends twice": Fault(SHELF, 'before[1].state == "sent" and', "", "I5"),
+    "an attempt ends twice": Fault(SHELF, 'before[1].state == "sent" and', "", "I5 I9"),
     # what is held
-    "one line is not held": Fault(HELD, "if allowance.free < need:", "if allowance.free < need // 2:", "I3 I8"),
+    "one line is not held": Fault(HELD, "if allowance.free < need:", "if allowance.free < need // 2:", "I1 I3 I8"),
     "a hold is never released": Fault(HELD, "allowance.held -= need\n                allowance.spent", "allowance.spent", "I3"),
-    "what a call freed is used before it is known": Fault(HELD, "allowance.freed += back", "allowance.free += back", "I8"),
+    "what a call freed is used before it is known": Fault(HELD, "allowance.freed += back", "allowance.free += back", "I4 I8"),
     "a call counts in a window that is over": Fault(HOLDER, "self._clock.now() >= bundle.ends_at", "False", "I11"),
     "truth above the worst case vanishes": Fault(HELD, "self.excess += beyond - covered", "self.excess += 0", "I3 I4"),
-    "idle allowance goes back and stays": Fault(HELD, "allowance.free = allowance.freeing = 0", "allowance.freeing = 0", "I2 I3 I8"),
+    "idle allowance goes back and stays": Fault(HELD, "allowance.free = allowance.freeing = 0", "allowance.freeing = 0", "I2 I3 I4 I8"),
     "a stream's hold shrinks before the journal says so": Fault(HOLDER, "self._shrunk[hold] = tuple(map(min, needs, hold.needs))", "hold.shrink(tuple(map(min, needs, hold.needs)))", "I8"),
     # what is doubtful
     "a call is sent before it is on record": Fault(HOLDER, "        await self._wait(batch)\n        if hold.epoch", "        if hold.epoch", "I5"),

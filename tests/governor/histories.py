@@ -45,6 +45,7 @@ class World:
         self.told: list[Any] = []
         self.over = False
         self.serial = 0
+        self.last: Sent | None = None
         self.routes = self.make_routes(scale.limit)
         self.run(self.begin())
 
@@ -162,6 +163,8 @@ class World:
                 await asyncio.sleep(0)
             asking.cancel()
             await asyncio.wait([asking])
+            if not asking.cancelled():
+                asking.result()
 
         self.run(cancelled())
 
@@ -231,7 +234,7 @@ class World:
             self.finish(call, amounts)
 
     def finish(self, call: Sent, amounts: tuple[int, ...], *, twice: bool = False) -> None:
-        call.cost = amounts[0]
+        call.cost, self.last = amounts[0], call
         holder = call.process.holder
         holder.end(call.hold, amounts, self.entry(call.hold, "settled", call.cost))
         if twice:  # a report repeated by a confused caller: the journal knows the attempt already
@@ -260,6 +263,8 @@ class World:
         self.run(self.quietly(self.pick(done.which).holder.renew()))
 
     def flush(self, done: Deed) -> None:
+        if done.way > 5 and self.last is not None:  # told again, long after it was
+            self.last.process.holder.note(self.entry(self.last.hold, "settled", DOUBLED))
         self.run(self.quietly(self.pick(done.which).holder.flush()))
 
     def crash(self, done: Deed) -> None:
