@@ -18,8 +18,8 @@ class BreakerSection(Section):
     """It opens too when this share of `volume` calls within `span` failed."""
     volume: int = Field(default=20, ge=1, le=1_000)
     span: Duration = written("60s")
-    cost: Money | None = None
-    """Dollars within `cost_span` above which it opens."""
+    cost: Money | None = written("10.00")
+    """Dollars within `cost_span` above which it opens; null: however much."""
     cost_span: Duration = written("1h")
 
 
