@@ -6,7 +6,15 @@ import anyio
 import pytest
 
 from aegis.core.errors import Billed, ServiceError
-from aegis.core.telemetry import CallEnded, DeliveryEnded, EventsTaken, Happened, LevelCrossed, ServiceAnswered
+from aegis.core.telemetry import (
+    CallEnded,
+    DeliveryEnded,
+    EventsTaken,
+    Happened,
+    LevelCrossed,
+    ServiceAnswered,
+    ServiceStands,
+)
 from aegis.incidents.metric_batches import PUSH_MS, SERIES_MAX, MetricBatches
 from aegis.testing import START, FakeClock, FakeSink, Recorder
 
@@ -115,7 +123,27 @@ async def test_statuses_are_told_by_class() -> None:
         batches(answer)
     await batches.tick(START)
 
-    assert {point.tags["class"]: point.value for point in sink.pushed[0]} == {"2xx": 2, "4xx": 1, "0xx": 1}
+    told = {point.tags["class"]: point.value for point in sink.pushed[0] if point.name == "aegis.requests_total"}
+    assert told == {"2xx": 2, "4xx": 1, "0xx": 1}
+
+
+async def test_how_a_service_stands_is_told_how_slow_it_is_and_what_is_left() -> None:
+    sink = FakeSink()
+    batches = MetricBatches(sink)
+    batches(ServiceAnswered(at=START, service="jira", status=200, took_ms=30, left=9))
+    batches(ServiceAnswered(at=START, service="jira", status=200, took_ms=80, left=8))
+    batches(ServiceAnswered(at=START, service="jira", status=200, took_ms=20))
+    batches(ServiceStands(at=START, service="jira", breaker="open", paused_ms=15_000))
+    await batches.tick(START)
+
+    assert {point.name: point.value for point in sink.pushed[0]} == {
+        "aegis.requests_total": 3,
+        "aegis.request_ms_total": 130,
+        "aegis.request_ms_max": 80,
+        "aegis.service_requests_left": 8,
+        "aegis.service_breaker": 2,
+        "aegis.service_paused_ms": 15_000,
+    }
 
 
 async def test_it_runs_on_the_given_clock() -> None:

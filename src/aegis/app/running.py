@@ -27,7 +27,7 @@ from aegis.core.incidents import Observable as Entity
 from aegis.core.keyshapes import mask_keys
 from aegis.core.money import Nanos
 from aegis.core.ports import Clock, Events, Incidents, Messenger, NewId, Outbox, Work
-from aegis.core.telemetry import EventsTaken, Happened, LevelCrossed, LoopFailed
+from aegis.core.telemetry import EventsTaken, Happened, LevelCrossed, LoopFailed, ServiceStands
 from aegis.incidents.delivery import Lanes
 from aegis.incidents.desk import Desk
 from aegis.incidents.formats.records import Rejected
@@ -59,6 +59,8 @@ FORGET_AFTER = timedelta(days=1)
 file, in any order. Memory is bounded anyway.
 """
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+STANDS_MS = 15_000
+"""As often as metric batches leave."""
 TICK_MS = 250
 """A switch that was turned elsewhere is seen within a second, with three turns to spare."""
 
@@ -255,6 +257,7 @@ class App:
             loops.keep(partial(batch.run, self.clock), name=f"metrics {number + 1}")
         loops.every(TICK_MS, self._keep_house, name="governor")
         loops.every(TIDY_MS, self._tidy, name="retention")
+        loops.every(STANDS_MS, self._tell_stands, name="health")
         if self.heartbeat is not None and self.config.heartbeat is not None:
             loops.every(self.config.heartbeat.every_ms, self.heartbeat.beat, name="heartbeat")
         self.health = loops.health
@@ -269,6 +272,13 @@ class App:
         """Delete what is older than it has to be. Correlations go by the time of the events: old logs are also read."""
         self.forget(max(LONG_AGO, min(now, self.newest) - FORGET_AFTER))
         await self.retention.tick(now)
+
+    async def _tell_stands(self, now: datetime) -> None:
+        """Tell observers how every service stands: the breakers of lanes and of governed calls."""
+        stands = {one.service: (one.breaker, 0) for one in self.governor.services()}
+        stands |= {one.service: (one.breaker, one.paused_ms) for one in self.lanes.states()}
+        for service, (breaker, paused_ms) in stands.items():
+            self.hub(ServiceStands(at=now, service=service, breaker=breaker.value, paused_ms=paused_ms))
 
     async def _keep_house(self, _now: datetime) -> None:
         """The governor's housekeeping: leases renewed, windows opened, switches read."""

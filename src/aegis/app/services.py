@@ -105,8 +105,6 @@ def build_parts(
     used = resolved(config, resolve)
     if "slack" in used and "slack" in config.inbound:
         used["slack"] |= {"interactive": True}  # presses come back to `/inbound/slack`
-    if "slack" in used and "slack" in config.inbound:  # what is pressed in Slack comes back: buttons act at once
-        used["slack"].setdefault("interactive", True)
     made = {name: make(name, values) for name, values in used.items()}
     twilio = made.get("twilio")
     file = str(config.connectors.get("attack", {}).get("catalogue") or home / CATALOGUE_FILE)

@@ -74,6 +74,21 @@ def retry_after_ms(headers: Mapping[str, str], *, now: datetime) -> int | None:
     return min(max(0, wait.days * 86_400_000 + wait.seconds * 1_000), RETRY_AFTER_MAX_MS)
 
 
+QUOTA_HEADERS = (
+    "x-ratelimit-remaining",
+    "ratelimit-remaining",
+    "anthropic-ratelimit-requests-remaining",
+    "x-ratelimit-remaining-requests",
+)
+"""Discord, Datadog and PagerDuty; Jira; Anthropic; OpenAI."""
+
+
+def quota_left(headers: Mapping[str, str]) -> int | None:
+    """How many requests an answer says are left, or None."""
+    said = next((headers[name].strip() for name in QUOTA_HEADERS if name in headers), "")
+    return int(said) if re.fullmatch(r"[0-9]{1,12}", said) else None
+
+
 def failure(
     service: str, answer: HttpAnswer, *, now: datetime, code: object = "", retryable: bool | None = None
 ) -> ServiceError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
@@ -107,6 +107,20 @@ class ServiceAnswered:
     service: str
     status: int
     took_ms: int
+    left: int | None = None
+    """How many requests the service says are left to us for now, where it says so."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceStands:
+    """How an outside service stands, told every quarter of a minute: whether it is used, tried or left alone, and for
+    how long still.
+    """
+
+    at: datetime
+    service: str
+    breaker: Literal["closed", "half_open", "open"]
+    paused_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +134,9 @@ class LoopFailed:
     """For the log only: it may quote what was being worked."""
 
 
+BREAKER_VALUES: Mapping[str, int] = {"closed": 0, "half_open": 1, "open": 2}
+"""How a breaker is written as a number."""
+
 Happened: TypeAlias = (
     EventsTaken
     | DetectionMade
@@ -130,6 +147,7 @@ Happened: TypeAlias = (
     | DeliveryEnded
     | HeldBack
     | ServiceAnswered
+    | ServiceStands
     | LoopFailed
 )
 Observer: TypeAlias = Callable[[Happened], None]

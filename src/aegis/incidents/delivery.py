@@ -15,6 +15,7 @@ from typing import Literal
 import anyio
 from anyio.abc import TaskGroup
 
+from aegis.core.breakers import BreakerState
 from aegis.core.errors import Billed, ServiceError, StoreError
 from aegis.core.incidents import Incident
 from aegis.core.notifications import Delivery, Receipt
@@ -45,6 +46,7 @@ class LaneState:
     sending: int
     paused_ms: int
     why: str
+    breaker: BreakerState = BreakerState.CLOSED
 
 
 class Lanes:
@@ -80,6 +82,7 @@ class Lanes:
                 sending=lane.sending,
                 paused_ms=lane.paused_ms(now_ns),
                 why=lane.breaker.why,
+                breaker=lane.breaker.state,
             )
             for lane in self._lanes.values()
         ]

@@ -77,11 +77,6 @@ def serious(incident: Incident) -> int:
     )
 
 
-def serious(incident: Incident) -> int:
-    """How many different detections of HIGH or worse its timeline holds."""
-    return sum(entry.kind == "detection" and entry.attributes.get("severity") in _SERIOUS for entry in incident.timeline)
-
-
 class Draft:
     """A working copy of one incident. `change` says afterwards what is worth telling."""
 

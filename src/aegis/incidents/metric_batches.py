@@ -14,6 +14,7 @@ from aegis.core.errors import ServiceError
 from aegis.core.notifications import MetricPoint
 from aegis.core.ports import Clock, MetricSink
 from aegis.core.telemetry import (
+    BREAKER_VALUES,
     CallEnded,
     DeliveryEnded,
     DetectionMade,
@@ -23,6 +24,7 @@ from aegis.core.telemetry import (
     LevelCrossed,
     Observer,
     ServiceAnswered,
+    ServiceStands,
 )
 
 PUSH_MS = 15_000
@@ -52,6 +54,14 @@ class MetricBatches:
             tags = {"budget": happened.budget, "window": happened.window}
             self._set("aegis.budget_spent", happened.spent, tags)
             self._set("aegis.budget_limit", happened.limit, tags)
+        elif isinstance(happened, ServiceStands):
+            self._set("aegis.service_breaker", BREAKER_VALUES[happened.breaker], {"service": happened.service})
+            self._set("aegis.service_paused_ms", happened.paused_ms, {"service": happened.service})
+        elif isinstance(happened, ServiceAnswered):
+            slowest = max(happened.took_ms, self._value("aegis.request_ms_max", {"service": happened.service}))
+            self._set("aegis.request_ms_max", slowest, {"service": happened.service})
+            if happened.left is not None:
+                self._set("aegis.service_requests_left", happened.left, {"service": happened.service})
 
     def _add(self, series: _Series, more: int) -> None:
         if series not in self._values and len(self._values) >= SERIES_MAX - 1:
@@ -62,6 +72,9 @@ class MetricBatches:
         series: _Series = (name, "gauge", tuple(sorted(tags.items())))
         if series in self._values or len(self._values) < SERIES_MAX - 1:
             self._values[series] = value
+
+    def _value(self, name: str, tags: dict[str, str]) -> int:
+        return self._values.get((name, "gauge", tuple(sorted(tags.items()))), 0)
 
     async def run(self, clock: Clock) -> None:
         """Push as often as the sink wants, for ever."""
@@ -135,3 +148,4 @@ def _counted(happened: Happened) -> Iterator[tuple[str, int, dict[str, str]]]:
         case ServiceAnswered():
             tags = {"service": happened.service, "class": f"{happened.status // 100}xx"}
             yield "aegis.requests_total", 1, tags
+            yield "aegis.request_ms_total", happened.took_ms, {"service": happened.service}

@@ -84,7 +84,7 @@ class Pipeline:
         now = self._clock.now()
         for incident_id in [one for one, due in self._later.items() if due <= now]:
             incident = await self._record.get(incident_id)
-            del self._later[incident_id]
+            self._later.pop(incident_id, None)
             if incident is not None:
                 self._await_analysis(incident)
 

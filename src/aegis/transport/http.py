@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias
 
 from aegis.core.addresses import is_loopback, is_public_address
 from aegis.core.errors import Billed, ServiceError
+from aegis.core.exchange import quota_left
 from aegis.core.ports import Clock, HttpAnswer, HttpRequest
 from aegis.core.telemetry import Observer, ServiceAnswered
 
@@ -62,8 +63,10 @@ class OutboundHttp:
         began = self._clock.monotonic_ns()
         answer = await self._attempt(request, url, reach)
         took_ms = (self._clock.monotonic_ns() - began) // 1_000_000
-        status = answer.status if isinstance(answer, HttpAnswer) else 0
-        self._observer(ServiceAnswered(at=self._clock.now(), service=request.service, status=status, took_ms=took_ms))
+        status, left = (answer.status, quota_left(answer.headers)) if isinstance(answer, HttpAnswer) else (0, None)
+        self._observer(
+            ServiceAnswered(at=self._clock.now(), service=request.service, status=status, took_ms=took_ms, left=left)
+        )
         if isinstance(answer, ServiceError):
             raise answer  # outside the handler: the library's error names the address and must not be chained
         return answer

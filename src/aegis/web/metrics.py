@@ -15,6 +15,7 @@ from aegis.core.budgets import Balance
 from aegis.core.incidents import Incident
 from aegis.core.money import USD
 from aegis.core.telemetry import (
+    BREAKER_VALUES,
     CallEnded,
     DeliveryEnded,
     DetectionMade,
@@ -25,6 +26,7 @@ from aegis.core.telemetry import (
     LevelCrossed,
     LoopFailed,
     ServiceAnswered,
+    ServiceStands,
 )
 
 TOOK_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120)
@@ -65,6 +67,15 @@ class Metrics:
         self.took = Histogram(
             "aegis_request_duration_seconds", "Outside requests", ["service"], registry=registry, buckets=TOOK_SECONDS
         )
+        self.breaker = Gauge(
+            "aegis_service_breaker", "0: used as usual, 1: tried, 2: left alone", ["service"], registry=registry
+        )
+        self.paused = Gauge(
+            "aegis_service_paused_seconds", "How long a service is still left alone", ["service"], registry=registry
+        )
+        self.left = Gauge(
+            "aegis_service_requests_left", "What a service said is left to us", ["service"], registry=registry
+        )
         self.open = Gauge("aegis_incidents_open", "Incidents not resolved", ["severity"], registry=registry)
         self.waiting = Gauge("aegis_deliveries_waiting", "Deliveries not yet done", ["service"], registry=registry)
         self.limit = Gauge("aegis_budget_limit", "Limit, in the budget's unit", _BUDGET, registry=registry)
@@ -92,9 +103,19 @@ class Metrics:
                 self.kept_back.labels(happened.kind).inc()
             case LoopFailed():
                 self.failures.labels(happened.loop).inc()
-            case ServiceAnswered():
-                self.requests.labels(happened.service, str(happened.status)).inc()
-                self.took.labels(happened.service).observe(happened.took_ms / 1000)
+            case ServiceAnswered() | ServiceStands():
+                self._service(happened)
+
+    def _service(self, happened: ServiceAnswered | ServiceStands) -> None:
+        name = happened.service
+        if isinstance(happened, ServiceStands):
+            self.breaker.labels(name).set(BREAKER_VALUES[happened.breaker])
+            self.paused.labels(name).set(happened.paused_ms / 1000)
+            return
+        self.requests.labels(name, str(happened.status)).inc()
+        self.took.labels(name).observe(happened.took_ms / 1000)
+        if happened.left is not None:
+            self.left.labels(name).set(happened.left)
 
     def _source(self, name: str) -> str:
         if name not in self._sources and len(self._sources) >= SOURCES_MAX:
