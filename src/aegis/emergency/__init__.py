@@ -1,0 +1,1 @@
+"""Stop and return: plan, apply, hold, ramp."""
