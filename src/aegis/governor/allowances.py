@@ -75,10 +75,11 @@ class Allowance:
 class Bundle:
     """The allowances of one route, grouped by unit as the route is, looked up once and used for many calls."""
 
-    __slots__ = ("ends_at", "groups", "money", "rows", "used_ns")
+    __slots__ = ("ends_at", "groups", "money", "rows", "units", "used_ns")
 
     def __init__(self, groups: Sequence[Sequence[Allowance]]) -> None:
         self.groups = tuple(tuple(group) for group in groups)
+        self.units = tuple(enumerate(self.groups))
         self.rows = tuple(tuple(allowance.row for allowance in group) for group in groups)
         self.money = next((i for i, group in enumerate(self.groups) if group[0].line.journalled), None)
         self.ends_at: datetime | None = min((a.ends_at for group in groups for a in group), default=None)
@@ -86,11 +87,13 @@ class Bundle:
 
     def take(self, needs: Sequence[int]) -> bool:
         """Hold every need on every line, or nothing on any."""
-        for group, need in zip(self.groups, needs, strict=True):
+        for unit, group in self.units:
+            need = needs[unit]
             for allowance in group:
                 if allowance.free < need:
                     return False
-        for group, need in zip(self.groups, needs, strict=True):
+        for unit, group in self.units:
+            need = needs[unit]
             for allowance in group:
                 allowance.free -= need
                 allowance.held += need
@@ -98,7 +101,8 @@ class Bundle:
 
     def settle(self, needs: Sequence[int], amounts: Sequence[int]) -> None:
         """A call that held `needs` ended with `amounts`."""
-        for group, need, amount in zip(self.groups, needs, amounts, strict=True):
+        for unit, group in self.units:
+            need, amount = needs[unit], amounts[unit]
             if amount > need:
                 for allowance in group:
                     allowance.settle(need, amount)
