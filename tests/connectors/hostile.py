@@ -146,7 +146,8 @@ def texts() -> tuple[str, ...]:
 
 def told(text: str, severity: Severity = Severity.CRITICAL, change: Change = "opened") -> Notification:
     """A notification with the text in every place where text from a log can stand; the link is always our own."""
-    return replace(hostile(text, severity, change), link="")
+    made = hostile(text, severity, change)
+    return replace(made, link="", buttons=tuple(replace(button, url="") for button in made.buttons))
 
 
 def _made() -> Iterator[str]:

@@ -13,7 +13,7 @@ from tests.transport.postoffice import PostOffice, post_office
 from aegis.connectors.email import SUBJECT_MAX, Config, Email, payload
 from aegis.core.errors import Billed, ConfigError, ServiceError
 from aegis.core.incidents import Severity
-from aegis.core.notifications import Change
+from aegis.core.notifications import Button, Change, Note
 from aegis.core.outlets import Letter, MailServer, Posted
 from aegis.core.secret import Secret
 from aegis.testing import Recorder
@@ -114,6 +114,23 @@ def test_the_same_version_handed_in_twice_is_the_same_mail() -> None:
     assert first["Message-ID"] == second["Message-ID"]
 
 
+def test_signed_links_stand_beside_the_page_in_both_parts() -> None:
+    links = (
+        Button(label="Acknowledge", verb="acknowledge", url="https://aegis.example.com/act/abc"),
+        Button(label="Resolve", verb="resolve", url="javascript:alert(1)"),
+    )
+    text, html = parts(read(payload(notification(buttons=links), sender="a@example.com", to=TO)))
+    assert "Acknowledge: https://aegis.example.com/act/abc" in text
+    assert [value for name, value in Looked(html).attributes if name == "href"] == [links[0].url, notification().link]
+
+
+def test_a_note_is_said_before_everything_else() -> None:
+    noted = notification(change="noted", note=Note(by="ada", via="pagerduty", text="<b>on it</b>"))
+    text, html = parts(read(payload(noted, sender="a@example.com", to=TO)))
+    assert "Note by ada in pagerduty: <b>on it</b>" in text
+    assert "&lt;b&gt;on it" in html
+
+
 def test_a_conference_is_shown_first() -> None:
     text, html = parts(read(payload(notification(), sender="a@example.com", to=TO, bridge="+14155550100")))
     assert "Conference: +14155550100" in text
@@ -151,6 +168,15 @@ def test_no_hostile_text_becomes_a_header_markup_or_a_link(part: int) -> None:
             assert "://" not in shown
             assert "evil.example" not in shown.lower()
             assert not re.search(r"(?i)\b(javascript|mailto|vbscript|data|tel|file):\S", shown.replace("[:]", ""))
+
+
+def test_a_hostile_label_stays_the_words_of_our_link() -> None:
+    ours = "https://aegis.example.com/act/abc"
+    for text in texts()[::5]:
+        said = notification(buttons=(Button(label=text, verb="resolve", url=ours),), link="")
+        looked = Looked(parts(read(payload(said, sender="a@example.com", to=TO)))[1])
+        assert set(looked.tags) <= OURS
+        assert [value for name, value in looked.attributes if name == "href"] == [ours]
 
 
 def test_a_huge_notification_stays_a_mail() -> None:

@@ -17,7 +17,7 @@ from aegis.core.outlets import CatchAll
 from aegis.core.plaintext import defang, fit, one_line, web_link
 from aegis.core.ports import Clock, Http, NewId, Probed
 from aegis.core.secret import Secret
-from aegis.core.wording import first_facts, headline, numbered, state
+from aegis.core.wording import first_facts, headline, numbered, state, told_note
 
 NAME = "apprise"
 NEEDS = ("apprise",)
@@ -54,7 +54,13 @@ def text_of(notification: Notification) -> str:
     link = web_link(notification.link)
     actions = [_line(action, 150) for action in notification.actions[:ACTIONS_MAX]]
     facts = [_line(f"{fact.label}: {fact.value}", 120) for fact in first_facts(notification.facts, FACTS_MAX)]
-    parts = [_line(notification.summary, 600), numbered(actions), "\n".join(facts), _line(state(notification), 200)]
+    parts = [
+        _line(told_note(notification), 600),
+        _line(notification.summary, 600),
+        numbered(actions),
+        "\n".join(facts),
+        _line(state(notification), 200),
+    ]
     text = fit("\n\n".join(part for part in parts if part), TEXT_MAX - len(link) - 2)
     return f"{text}\n\n{link}" if link else text
 

@@ -24,7 +24,7 @@ from aegis.core.outlets import Letter, Mail, MailServer, Security
 from aegis.core.plaintext import defang, fit, lines, one_line, web_link
 from aegis.core.ports import Clock, Http, NewId, Probed
 from aegis.core.secret import Secret
-from aegis.core.wording import first_facts, headline, numbered, state
+from aegis.core.wording import first_facts, headline, numbered, state, told_note
 
 NAME = "email"
 NEEDS = ("mail",)
@@ -37,6 +37,8 @@ RECIPIENTS_MAX = 50
 REMEMBERED_MAX = 1_000
 """Mails whose takers are remembered, so that a retry for one recipient is no second mail for the others."""
 
+FIRST = ("opened", "raised", "escalated", "unpaged", "budget", "test", "digest")
+"""Changes that are no answer to an earlier mail, or have to be seen like a new one."""
 COLOURS = {Severity.LOW: "#439fe0", Severity.MEDIUM: "#ffcc00", Severity.HIGH: "#ff6600", Severity.CRITICAL: "#ff0000"}
 RESOLVED_COLOUR = "#2eb67d"
 ADDRESS = re.compile(
@@ -119,7 +121,7 @@ def payload(
 def subject(notification: Notification) -> str:
     """`HIGH: title`, the same for every change at one severity: mail programs that thread by subject keep them together."""
     word = "Test" if notification.change == "test" else notification.severity.name
-    again = "" if notification.change in ("opened", "raised", "budget", "test", "digest") else "Re: "
+    again = "" if notification.change in FIRST else "Re: "
     return fit(one_line(f"{again}{word}: {notification.title}"), SUBJECT_MAX, defang) or "Aegis"
 
 
@@ -135,14 +137,14 @@ def _word(key: str) -> str:
 
 def text_part(notification: Notification, bridge: str = "") -> str:
     """The plain text: what happened, what to do now, facts, where to look."""
-    parts = [_lines(headline(notification), SUBJECT_MAX), _lines(notification.summary, TEXT_MAX)]
+    parts = [_lines(headline(notification), SUBJECT_MAX), _lines(told_note(notification), TEXT_MAX)]
+    parts.append(_lines(notification.summary, TEXT_MAX))
     if notification.actions:
         parts.append(f"What to do now\n{_lines(numbered(notification.actions[:ACTIONS_MAX]), TEXT_MAX)}")
     if rows := _rows(notification, bridge):
         parts.append("\n".join(f"{label}: {value}" for label, value in rows))
     parts.append(_lines(" · ".join((state(notification), *notification.techniques[:ACTIONS_MAX])), FACT_MAX))
-    if link := web_link(notification.link):
-        parts.append(f"Open in Aegis: {link}")
+    parts.append("\n".join(f"{label}: {link}" for label, link in _links(notification)))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -150,6 +152,8 @@ def html_part(notification: Notification, bridge: str = "") -> str:
     """The same as HTML: styles in line, nothing loaded, our own link the only one."""
     colour = RESOLVED_COLOUR if notification.change == "resolved" else COLOURS[notification.severity]
     body = [f'<h2 style="margin:0 0 12px">{_html(headline(notification), SUBJECT_MAX)}</h2>']
+    if note := told_note(notification):
+        body.append(f"<p><b>{_html(note, TEXT_MAX)}</b></p>")
     body.append(f"<p>{_html(notification.summary, TEXT_MAX)}</p>" if notification.summary.strip() else "")
     if notification.actions:
         items = "".join(f"<li>{_html(action, FACT_MAX)}</li>" for action in notification.actions[:ACTIONS_MAX])
@@ -161,8 +165,10 @@ def html_part(notification: Notification, bridge: str = "") -> str:
     ]
     body.append(f'<table style="border-collapse:collapse;font-size:14px">{"".join(rows)}</table>' if rows else "")
     where = " · ".join((state(notification), *notification.techniques[:ACTIONS_MAX]))
-    if link := web_link(notification.link):
-        body.append(f'<p><a href="{escape(link)}" style="color:#0b5fff">Open in Aegis</a></p>')
+    links = [
+        f'<a href="{escape(link)}" style="color:#0b5fff">{escape(label)}</a>' for label, link in _links(notification)
+    ]
+    body.append(f"<p>{' &nbsp; '.join(links)}</p>" if links else "")
     body.append(f'<p style="color:#666;font-size:12px">{_html(where, FACT_MAX)}</p>')
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -170,6 +176,13 @@ def html_part(notification: Notification, bridge: str = "") -> str:
         f'<div style="border-left:6px solid {colour};padding:4px 16px;font-family:sans-serif;font-size:15px">'
         f"{''.join(body)}</div></body></html>\n"
     )
+
+
+def _links(notification: Notification) -> list[tuple[str, str]]:
+    """Our own links: signed ones, whose pages ask before they do anything, and the page of the incident."""
+    offered = [(_lines(button.label, 50), web_link(button.url)) for button in notification.buttons]
+    ours = [*offered, ("Open in Aegis", web_link(notification.link))]
+    return [(label, link) for label, link in ours if link]
 
 
 def _rows(notification: Notification, bridge: str) -> list[tuple[str, str]]:
@@ -203,7 +216,7 @@ class Email:
 
     async def notify(self, notification: Notification, *, remote_id: str) -> Receipt:
         """One mail to everybody who is told by default."""
-        return await self._post(notification, self._config.to, after=remote_id)
+        return await self._post(notification, self._config.to, after=remote_id, bridge=notification.bridge)
 
     async def send(self, to: str, notification: Notification, *, bridge: str = "") -> Receipt:
         """One mail to one person."""

@@ -24,7 +24,7 @@ from aegis.core.plaintext import defang, fit, one_line, web_link
 from aegis.core.ports import Clock, Http, HttpAnswer, HttpRequest, NewId, Probed
 from aegis.core.secret import Secret
 from aegis.core.textmessages import cheap, cut, segments
-from aegis.core.wording import headline
+from aegis.core.wording import headline, told_note
 
 NAME = "twilio"
 BODY_MAX = 1_600
@@ -100,8 +100,10 @@ def destination(number: str) -> str:
 
 def message_text(notification: Notification, *, most: int, bridge: str = "", again: bool = False) -> str:
     """The message in at most `most` segments: what happened, the first thing to do, and our link, which stays whole."""
-    first = one_line(notification.actions[0]) if notification.actions else ""
+    note = one_line(told_note(notification))
+    first = "" if note or not notification.actions else one_line(notification.actions[0])
     said = [("Sent again: " if again else "") + _said(headline(notification), 300)]
+    said += [_said(note, 300)] if note else []
     said += [f"Now: {_said(first, 200)}"] if first else []
     said += [f"Conference: {_said(bridge, 64)}"] if bridge else []
     link = web_link(notification.link)
@@ -223,7 +225,7 @@ class Sms:
         if taken := self._line.taken(key):
             return taken
         self._line.keep_pace(to)
-        again = self._line.is_again(key)
+        again = self._line.is_again(key) or notification.again
         text = message_text(notification, most=self._config.segments_max, bridge=bridge, again=again)
         sender = "MessagingServiceSid" if self._config.sender.startswith("MG") else "From"
         return await self._line.post("Messages", {"To": to, sender: self._config.sender, "Body": text or "-"}, key)

@@ -120,8 +120,18 @@ def _data(notification: Notification) -> dict[str, Any]:
         "actions": [_text(action) for action in notification.actions[:LIST_MAX]],
         "techniques": [fit(one_line(one), TITLE_MAX, defang) for one in notification.techniques[:LIST_MAX]],
         "link": web_link(notification.link),
+        **_note(notification),
+        **({"again": True} if notification.again else {}),
         "record": dict(notification.document),
     }
+
+
+def _note(notification: Notification) -> dict[str, Any]:
+    """What somebody wrote. Buttons stay out: their links act, and nobody knows who reads this."""
+    note = notification.note
+    if note is None:
+        return {}
+    return {"note": {"by": fit(one_line(note.by), TITLE_MAX, defang), "via": note.via[:50], "text": _text(note.text)}}
 
 
 def _text(text: str) -> str:
