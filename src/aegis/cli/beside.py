@@ -6,10 +6,13 @@ import fcntl
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aegis.cli.session import Session
 from aegis.core.errors import AegisError, BadInput, ServiceError
+
+if TYPE_CHECKING:
+    from aegis.core.ports import HttpAnswer
 
 ADDRESS_FILE = "api-address"
 """Where `aegis up` leaves the address that it listens on, beside its token."""
@@ -40,6 +43,25 @@ async def ask(run: Session, method: str, path: str, document: Mapping[str, Any] 
     """What the running Aegis answers. Raises `BadInput` with its own words when it refuses, `ServiceError` when no answer
     comes.
     """
+    answer = await _send(run, method, path, b"" if document is None else json.dumps(document).encode())
+    try:
+        told: dict[str, Any] = json.loads(answer.body or b"{}")
+    except ValueError:
+        told = {}
+    if answer.status < 300:
+        return told
+    raise _refusal(answer.status, told)
+
+
+async def fetch(run: Session, path: str) -> str:
+    """A page of the running Aegis as text. Raises `ServiceError` when it is not there."""
+    answer = await _send(run, "GET", path, b"")
+    if answer.status >= 300:
+        raise _refusal(answer.status, {})
+    return answer.body.decode("utf-8", "replace")
+
+
+async def _send(run: Session, method: str, path: str, body: bytes) -> HttpAnswer:
     from aegis.app.system import SystemClock
     from aegis.core.ports import HttpRequest
     from aegis.transport.http import OutboundHttp
@@ -48,24 +70,13 @@ async def ask(run: Session, method: str, path: str, document: Mapping[str, Any] 
     address = (run.home / ADDRESS_FILE).read_text().strip()
     token = (run.home / TOKEN_FILE).read_text().strip()
     http = OutboundHttp(clock=SystemClock(), observer=lambda _: None)
-    request = HttpRequest(
-        service=HERE,
-        method=method,
-        url=f"{address}{path}",
-        headers={"authorization": f"Bearer {token}", "content-type": "application/json"},
-        body=b"" if document is None else json.dumps(document).encode(),
-    )
+    headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
     try:
-        answer = await http.send(request)
+        return await http.send(
+            HttpRequest(service=HERE, method=method, url=f"{address}{path}", headers=headers, body=body)
+        )
     finally:
         await http.close()
-    try:
-        told: dict[str, Any] = json.loads(answer.body or b"{}")
-    except ValueError:
-        told = {}
-    if answer.status < 300:
-        return told
-    raise _refusal(answer.status, told)
 
 
 def _refusal(status: int, told: Mapping[str, Any]) -> AegisError:

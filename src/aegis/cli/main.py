@@ -18,6 +18,7 @@ COMMANDS: Lazy = {
     "demo": ("aegis.cli.demo:command", "Watch a recorded attack unfold; no account, no key."),
     "init": ("aegis.cli.init:command", "Write a commented aegis.yaml."),
     "check": ("aegis.cli.check:command", "Check configuration, secrets and store; with --live also every service."),
+    "doctor": ("aegis.cli.doctor:command", "What is wrong, found by looking, and what to do next."),
     "config": ("aegis.cli.config:group", "Show the configuration in force and where it comes from."),
     "secrets": ("aegis.cli.secrets:group", "Keep keys and tokens in the encrypted store."),
     "up": ("aegis.cli.up:command", "Take events, work incidents, show the dashboard."),
