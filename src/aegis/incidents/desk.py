@@ -12,6 +12,7 @@ from datetime import datetime
 
 from aegis.core.incidents import Incident, Observable, Status
 from aegis.core.lifecycle import Verb, Word, change_between, heard
+from aegis.core.notifications import Change
 from aegis.core.ports import Clock
 from aegis.incidents.outcome import Tell
 from aegis.incidents.record import Record
@@ -54,7 +55,7 @@ class Desk:
     async def note(
         self, incident_id: str, by: str, via: str = HERE, at: datetime | None = None, *, text: str
     ) -> Incident:
-        """Write into the timeline; the channels that people talk in are told, but for the one it came from."""
+        """Write into the timeline; where people talk they are told of what people wrote, but where it came from."""
         return await self.say(incident_id, "note", by=by, via=via, at=at, text=text)
 
     async def assign(
@@ -101,7 +102,8 @@ class Desk:
             return after if after is incident else with_entries(after)
 
         def tell(before: Incident, after: Incident) -> Tell:
-            change = "noted" if verb == "note" else change_between(before, after)
+            told: Change | None = "noted" if via != HERE else None  # what Aegis writes down itself interrupts nobody
+            change = told if verb == "note" else change_between(before, after)
             return Tell(change, (change,)) if change else Tell()
 
         changed = await self._record.change(incident_id, apply, tell=tell)

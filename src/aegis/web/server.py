@@ -19,7 +19,6 @@ from aegis.core.incidents import Status
 from aegis.web.access import COOKIE, Access, Guard
 from aegis.web.feed import Feed
 from aegis.web.gateway import Gateway
-from aegis.web.inbound.routes import route as inbound
 from aegis.web.metrics import Metrics
 from aegis.web.problems import problem
 
@@ -80,8 +79,14 @@ def create(app: App, *, access: Access, hosts: frozenset[str] = frozenset(), ban
 
         return made(app, feed, banner=banner)
 
+    def inbound() -> ASGIApp:
+        from aegis.web.inbound.routes import inbound as made
+
+        return made(app)
+
     later = Later(desk)
-    routes = [*_health(app), _metrics(app, metrics), _sign_in(access), _static(), inbound(app), Mount("/", later)]
+    mounts = [Mount("/inbound", Later(inbound)), Mount("/", later)]
+    routes = [*_health(app), _metrics(app, metrics), _sign_in(access), _static(), *mounts]
     return Face(Guard(Starlette(routes=routes), access=access, hosts=hosts), later, _gateway(app))
 
 

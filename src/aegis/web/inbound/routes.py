@@ -12,6 +12,7 @@ from typing import Any
 
 import anyio
 import orjson
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -34,7 +35,6 @@ AT_ONCE = 64
 """Deliveries under way: with their bodies 64 MiB at most, whoever sends them."""
 BODY_SECONDS = 10
 """How long a body may take to arrive: senders give up by then themselves."""
-PREFIX = "/inbound/"
 
 
 class _NotTaken(Exception):
@@ -44,8 +44,8 @@ class _NotTaken(Exception):
         self.answer = answer
 
 
-def route(app: App) -> Route:
-    """The route of every sender that is configured, bound to one running Aegis."""
+def inbound(app: App) -> Starlette:
+    """The routes of every sender that is configured, below `/inbound`, bound to one running Aegis."""
     assert app.inbound is not None, "the parts are wired before there is a face"
     keys = Keys(app.inbound.http, clock=app.clock)
     doors = {name: door_of(values) for name, values in app.inbound.senders.items()}
@@ -65,7 +65,7 @@ def route(app: App) -> Route:
             except _NotTaken as other:
                 return other.answer
 
-    return Route(f"{PREFIX}{{sender}}", take, methods=["POST"])
+    return Starlette(routes=[Route("/{sender}", take, methods=["POST"])])
 
 
 def door_of(values: Mapping[str, Any]) -> Door:
