@@ -26,6 +26,7 @@ from aegis.governor.policies import ServicePolicy
 from aegis.incidents.messages import GovernedMessenger, Metered
 from aegis.transport.apprise import AppriseLibrary
 from aegis.transport.aws import AwsClients
+from aegis.transport.crashes import CrashReports
 from aegis.transport.smtp import SmtpMail
 
 Resolve: TypeAlias = Callable[[Reference], Secret]
@@ -156,11 +157,23 @@ def _service_values(service: Service, resolve: Resolve, *, key: str = "key") -> 
     return values | ({"base_url": service.base_url} if service.base_url else {})
 
 
+def crash_reports(config: Config, resolve: Resolve) -> CrashReports | None:
+    """Where Aegis' own crashes are reported, if anywhere. Raises `ConfigError`."""
+    values = _values(config.connectors.get("sentry", {}), resolve)
+    if not values.get("crashes"):
+        return None
+    return CrashReports(values["dsn"], environment=values.get("environment", "production"))
+
+
 def policies(config: Config) -> Mapping[str, ServicePolicy]:
-    """The gates of each service. ATT&CK is a table in memory: caching it would only cost."""
+    """The gates of each service. ATT&CK is a table in memory: caching it would only cost. A default rate is that of
+    Aegis' own analysis: a service that programs reach through the gateway has only the rate that somebody wrote.
+    """
     found: dict[str, ServicePolicy] = {"attack": ServicePolicy(cache_ms=0)}
+    reached = {upstream.service for upstream in config.gateway.upstreams}
     for name, service in config.services.items():
-        rates = (service.rate,) if service.rate else ()
+        shared = name in reached and config.origin(f"services.{name}.rate") == "default"
+        rates = (service.rate,) if service.rate and not shared else ()
         written = config.origin(f"services.{name}.cache") != "default"
         keep_ms = FINDING_MS if name == "virustotal" and not written else service.cache_ms
         found[name] = ServicePolicy(

@@ -53,7 +53,7 @@ async def test_there_is_no_ungoverned_way_through(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "field"),
     [
-        ("/v1/chat/completions", {"service_tier": "priority"}),
+        ("/v1/chat/completions", {"service_tier": "ultrafast"}),
         ("/v1/chat/completions", {"web_search_options": {}} | {"audio": {"voice": "x"}}),
         ("/v1/chat/completions", {"modalities": ["text", "audio"]}),
         ("/v1/chat/completions", {"n": 129}),

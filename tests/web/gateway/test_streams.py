@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import anthropic
@@ -18,7 +19,7 @@ from aegis.core.money import USD
 
 pytestmark = pytest.mark.anyio
 
-MESSAGE = {"model": "claude-haiku-4-5", "max_tokens": 1_000, "messages": HELLO, "stream": True}
+MESSAGE: Any = {"model": "claude-haiku-4-5", "max_tokens": 1_000, "messages": HELLO, "stream": True}
 CHAT = {"model": "gpt-6-luna", "max_completion_tokens": 1_000, "messages": HELLO, "stream": True}
 IN, OUT = USD // 1_000_000, 5 * USD // 1_000_000
 """claude-haiku-4-5: a dollar and five for a million tokens."""
@@ -107,7 +108,7 @@ async def test_a_key_that_is_revoked_ends_its_streams_in_their_own_words(tmp_pat
     async with scripted(talk) as vendor, staged(tmp_path, anthropic=vendor.url) as stage:
         key = await stage.key("leaked")
         client = anthropic.AsyncAnthropic(base_url=stage.address, api_key=key, max_retries=0)
-        stream = await client.messages.create(**MESSAGE)  # type: ignore[call-overload]
+        stream = await client.messages.create(**MESSAGE)
         await anext(aiter(stream))
         await stage.app.keys.store.revoke("leaked", now=stage.app.clock.now())
         await stage.turn()
@@ -117,7 +118,7 @@ async def test_a_key_that_is_revoked_ends_its_streams_in_their_own_words(tmp_pat
         with anyio.fail_after(10):
             await cut.wait()
         with pytest.raises(anthropic.AuthenticationError):
-            await client.messages.create(**MESSAGE)  # type: ignore[call-overload]
+            await client.messages.create(**MESSAGE)
         await client.close()
 
 

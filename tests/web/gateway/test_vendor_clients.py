@@ -78,7 +78,9 @@ async def test_tools_go_through_both_ways(tmp_path: Path) -> None:
             tool_choice={"type": "tool", "name": "rate"},
         )
         assert message.stop_reason == "tool_use"
-        assert message.content[0].name == "rate"
+        used = message.content[0]
+        assert used.type == "tool_use"
+        assert used.name == "rate"
         assert await settled(stage) == stage.billed()
 
 

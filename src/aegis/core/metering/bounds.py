@@ -44,7 +44,7 @@ NO_BOUND: Final = "no_bound"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounded:
     """A request as it will be sent. `body` is the JSON object with what was put in, `raw` its bytes; `worst` the most
-    that it can use per meter; `cap` the output cap of one choice. `hides_usage` says that the stream's usage was asked
+    that it can use per meter; `tier` is the tier of service asked for. `hides_usage` says that the stream's usage was asked
     for by us, so that its event is kept from the caller.
     """
 
@@ -52,6 +52,7 @@ class Bounded:
     raw: bytes
     model: str
     worst: Usage
+    tier: str = ""
     stream: bool = False
     hides_usage: bool = False
 

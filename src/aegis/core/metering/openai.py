@@ -44,8 +44,6 @@ CHOICES_MAX: Final = 128
 MODERATION_MODEL: Final = "omni-moderation-latest"
 """What the vendor takes where a moderation names none (API reference, moderations)."""
 _OWN_TOOLS = ("function", "custom")
-_TIERS = ("default", "flex")
-"""Tiers that cost the list price or less; `priority` and faster ones cost a multiple."""
 _ITEMS = names("message function_call function_call_output custom_tool_call custom_tool_call_output reasoning")
 _TEXTS = names("text input_text output_text refusal summary_text reasoning_text")
 
@@ -69,7 +67,7 @@ def bound_chat(
     if old is None and new is None:
         sent["max_completion_tokens" if vendor else "max_tokens"] = output_tokens
     cap = max(old or 0, new or 0) or output_tokens
-    _pin_tier(sent, vendor=vendor)
+    tier = _pin_tier(sent, vendor=vendor)
     _own_tools(body)
     stream = flag(body, "stream")
     hides = stream and _ask_usage(sent)
@@ -80,7 +78,7 @@ def bound_chat(
         "prompt_tokens": raw_tokens(raw, sent) + sum(_chat_parts(body)),
         "output_tokens": (cap + prediction) * choices,
     }
-    return Bounded(body=sent, raw=raw, model=model, worst=worst, stream=stream, hides_usage=hides)
+    return Bounded(body=sent, raw=raw, model=model, worst=worst, tier=tier, stream=stream, hides_usage=hides)
 
 
 def bound_responses(
@@ -95,11 +93,11 @@ def bound_responses(
     _own_tools(body)
     cap = whole(body, "max_output_tokens")
     sent = dict(body) if cap is not None else {**body, "max_output_tokens": output_tokens}
-    _pin_tier(sent, vendor=vendor)
+    tier = _pin_tier(sent, vendor=vendor)
     raw = orjson.dumps(sent)
     more = sum(_response_parts(body)) if isinstance(body.get("input"), list) else 0
     worst = {"prompt_tokens": raw_tokens(raw, sent) + more, "output_tokens": output_tokens if cap is None else cap}
-    return Bounded(body=sent, raw=raw, model=model, worst=worst, stream=flag(body, "stream"))
+    return Bounded(body=sent, raw=raw, model=model, worst=worst, tier=tier, stream=flag(body, "stream"))
 
 
 def bound_embeddings(body: dict[str, Any], *, extra: frozenset[str] = frozenset()) -> Bounded:
@@ -117,13 +115,16 @@ def bound_moderations(body: dict[str, Any], *, extra: frozenset[str] = frozenset
     return Bounded(body=sent, raw=orjson.dumps(sent), model=model, worst={"requests": 1})
 
 
-def _pin_tier(sent: dict[str, Any], *, vendor: bool) -> None:
+def _pin_tier(sent: dict[str, Any], *, vendor: bool) -> str:
+    """The tier of service that is asked for; it has a price of its own, or the governor refuses it."""
     tier = sent.get("service_tier")
+    if tier is not None and not isinstance(tier, str):
+        raise BadInput("service_tier must be a text", code="bad_text")
     if tier in (None, "auto"):
         if vendor:  # "auto" is whatever the project is set to, which may cost a multiple
             sent["service_tier"] = "default"
-    elif tier not in _TIERS:
-        raise no_bound(f"service_tier={str(tier)[:32]!r}", "has a price of its own")
+        return ""
+    return tier or ""
 
 
 def _ask_usage(sent: dict[str, Any]) -> bool:

@@ -52,6 +52,11 @@ class Asked:
         client = scope.get("client")
         self.client: str = client[0] if client else ""
 
+    def attempt(self) -> int:
+        """Which try of its work this is, as the vendors' own clients tell it: retries have a budget of their own."""
+        told = self.headers.get(b"x-stainless-retry-count", b"")
+        return 1 + (int(told) if told.isdigit() and len(told) < 3 else 0)
+
     def credential(self) -> bytes:
         """The presented key: `x-api-key`, or a bearer; empty where there is none. Two that differ are refused."""
         own = self.headers.get(b"x-api-key", b"")

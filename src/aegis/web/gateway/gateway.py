@@ -103,6 +103,8 @@ class Gateway:
             worst=bounded.worst,
             models=(bounded.model,),
             scope=grant.scope,
+            attempt=asked.attempt(),
+            tier=bounded.tier,
         )
         head = up(asked, route.shape, upstream.credential, stream=bounded.stream)
         path = asked.path + (b"?" + asked.query if asked.query else b"")
