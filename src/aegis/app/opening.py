@@ -20,6 +20,7 @@ from aegis.app.services import (
     Parts,
     Resolve,
     build_parts,
+    crash_reports,
     governed,
     outlets,
     policies,
@@ -121,6 +122,9 @@ async def open_app(
             resolve=resolve,
             ways=outlets(machine.clock, hub),
         )
+        if crashes := crash_reports(config, resolve):
+            hub.add(crashes)
+            opened.callback(crashes.close)
         detector, behind = _detector(config), upstreams(config.gateway, resolve)
         prices = load_prices(home, config.prices)
         # Only now, when nothing in the configuration can be wrong any more, is a store made or migrated.

@@ -46,6 +46,9 @@ class Config:
 
     dsn: Secret = field(metadata={"help": "client key of the project, https://KEY@HOST/PROJECT"})
     environment: str = field(default="production", metadata={"help": "the environment that events are filed under"})
+    crashes: bool = field(
+        default=False, metadata={"help": "report Aegis' own crashes as well; needs the extra aegis[sentry]"}
+    )
     allow_private: bool = field(default=False, metadata={"help": "Sentry stands on a private address"})
 
     def __post_init__(self) -> None:

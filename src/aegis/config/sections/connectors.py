@@ -17,6 +17,8 @@ class SlackSection(Section):
     """Incoming webhook address, instead of a token."""
     channel: str = ""
     """Channel id, or #name that the bot was invited to."""
+    interactive: bool = False
+    """The app's interactivity leads to this Aegis: buttons act at once. On by itself where `inbound` has slack."""
     base_url: Address = written("https://slack.com")
 
     @model_validator(mode="after")
@@ -43,6 +45,12 @@ class PagerDutySection(Section):
     """Integration key of an Events API v2 integration."""
     base_url: Address = written("https://events.pagerduty.com")
     """https://events.eu.pagerduty.com for accounts in the EU service region."""
+    rest_token: SecretRef | None = None
+    """REST API token, only to write notes; without it notes stay in Aegis."""
+    rest_from: str = ""
+    """E-mail address of the user that notes are written as."""
+    rest_url: Address = written("https://api.pagerduty.com")
+    """https://api.eu.pagerduty.com for accounts in the EU service region."""
 
 
 class JiraSection(Section):
@@ -56,6 +64,10 @@ class JiraSection(Section):
     issue_type: str = "Task"
     priorities: str = "Low, Medium, High, Highest"
     """Names of the priorities for LOW, MEDIUM, HIGH and CRITICAL; empty: send none."""
+    due_hours: str = Field(default="", pattern=r"^(\s*[0-9]{1,5}(\s*,\s*[0-9]{1,5}){3}\s*)?$")
+    """Hours until an issue is due, for LOW, MEDIUM, HIGH and CRITICAL, such as 720, 168, 48, 24; empty: no date."""
+    due_field: str = Field(default="duedate", pattern=r"^(duedate|customfield_[0-9]{1,9})$")
+    """Where that stands: duedate, or a field of your own that takes date and time."""
 
 
 class DatadogSection(Section):
@@ -71,6 +83,8 @@ class SplunkSection(Section):
     index: str = ""
     """Empty: the token's own default."""
     host: str = "aegis"
+    ack: bool = False
+    """The token has indexer acknowledgement on: an event is delivered once the indexers have it."""
     allow_private: bool = False
     """It stands on a private address."""
 
@@ -79,6 +93,8 @@ class SentrySection(Section):
     dsn: SecretRef
     """Client key of the project, https://KEY@HOST/PROJECT: a secret."""
     environment: str = "production"
+    crashes: bool = False
+    """Report Aegis' own crashes as well. Needs `pip install 'aegis[sentry]'`."""
     allow_private: bool = False
     """It stands on a private address."""
 
