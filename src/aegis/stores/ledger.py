@@ -84,6 +84,7 @@ class SqliteLedger:
 
         def work(connection: sqlite3.Connection) -> tuple[Synced, int]:
             shelf = SqliteShelf(connection, holder, epoch)
+            shelf.fetch([report.row for report in request.spent])
             answer = escrow.sync(shelf, request, now)
             shelf.over(batches, shrunk)
             return answer, shelf.batch

@@ -15,6 +15,10 @@ SELECT holder FROM ledger_holders WHERE expires_ms > 0 AND expires_ms < :before_
 -- One row by its id.
 SELECT * FROM ledger_rows WHERE id = :id
 
+-- name: rows
+-- Several rows by their ids; written for one and repeated for as many as are read together.
+SELECT * FROM ledger_rows WHERE id IN (?)
+
 -- name: newest
 -- The newest window of a line.
 SELECT * FROM ledger_rows WHERE line = :line ORDER BY starts_ms DESC LIMIT 1
@@ -36,13 +40,16 @@ INSERT INTO ledger_rows (
 -- name: put_row
 -- Write back what may change of a row.
 UPDATE ledger_rows
-SET lim = :lim, levels = :levels, settled = :settled, leased = :leased, overrun = :overrun, refused = :refused,
-    crossed = :crossed, recall_ms = :recall_ms
-WHERE id = :id
+SET lim = ?, levels = ?, settled = ?, leased = ?, overrun = ?, refused = ?, crossed = ?, recall_ms = ?
+WHERE id = ?
 
 -- name: lease
 -- What a holder was lent of a row and has not reported.
 SELECT units FROM ledger_leases WHERE holder = :holder AND row_id = :row_id
+
+-- name: lent
+-- What a holder was lent of several rows; written for one and repeated for as many as are read together.
+SELECT row_id, units FROM ledger_leases WHERE holder = ? AND row_id IN (?)
 
 -- name: leases
 -- Everything a holder was lent.
@@ -50,12 +57,12 @@ SELECT row_id, units FROM ledger_leases WHERE holder = :holder ORDER BY row_id
 
 -- name: set_lease
 -- Write what a holder is lent of a row.
-INSERT INTO ledger_leases (holder, row_id, units) VALUES (:holder, :row_id, :units)
+INSERT INTO ledger_leases (holder, row_id, units) VALUES (?, ?, ?)
 ON CONFLICT (holder, row_id) DO UPDATE SET units = excluded.units
 
 -- name: end_lease
 -- A holder has nothing left of a row.
-DELETE FROM ledger_leases WHERE holder = :holder AND row_id = :row_id
+DELETE FROM ledger_leases WHERE holder = ? AND row_id = ?
 
 -- name: recalled
 -- Rows that a holder leases and another was short of.

@@ -40,6 +40,14 @@ def repeated(query: str, times: int) -> str:
     return f"{head}VALUES {', '.join([f'({row})'] * times)}{rest}"
 
 
+@cache
+def listed(query: str, times: int) -> str:
+    """A query whose last `IN (?)` asks for so many values."""
+    head, found, rest = query.rpartition("IN (?)")
+    assert found, "only a query that ends in a list of one can ask for several"
+    return f"{head}IN ({', '.join('?' * times)}){rest}"
+
+
 def statements(script: str) -> Iterator[str]:
     """The statements of a script, one at a time, so that each can run inside a transaction of the caller's."""
     pending = ""

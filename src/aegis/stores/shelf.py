@@ -11,15 +11,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import orjson
 
 from aegis.core.budgets import Level
 from aegis.core.ledger import Crossing, Entry, Holds, Row
-from aegis.stores.queries import read_queries, repeated
+from aegis.stores.queries import listed, read_queries, repeated
 
 Q = read_queries("ledger")
+T = TypeVar("T")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY_MS = 24 * 3_600_000
 LEVELS_REMEMBERED: Final = 1_024
@@ -39,6 +40,16 @@ class SqliteShelf:
         self._execute_many = connection.executemany
         self._holder, self._epoch = holder, epoch
         self.batch = 0
+        self._rows: dict[int, Row] = {}
+        self._lent: dict[int, int] = {}
+
+    def fetch(self, rows: Sequence[int]) -> None:
+        """Read these rows, and what the holder was lent of them, together: a report is about to ask for each, once."""
+        for some in _portions(rows):
+            query = listed(Q["rows"], len(some))
+            self._rows.update((row[0], _row(row)) for row in self._execute(query, some))
+            lent = self._execute(listed(Q["lent"], len(some)), (self._holder, *some))
+            self._lent.update(dict.fromkeys(some, 0) | dict(lent.fetchall()))
 
     def epoch(self, holder: str) -> int:
         return self._number("epoch", {"holder": holder})
@@ -54,6 +65,8 @@ class SqliteShelf:
         return [str(row[0]) for row in self._execute(Q["lapsed"], {"before_ms": before_ms})]
 
     def row(self, row_id: int) -> Row:
+        if (fetched := self._rows.pop(row_id, None)) is not None:
+            return fetched
         found = self._execute(Q["row"], {"id": row_id}).fetchone()
         assert found is not None, f"the ledger has no row {row_id}"
         return _row(found)
@@ -68,14 +81,19 @@ class SqliteShelf:
         return added
 
     def put(self, row: Row) -> None:
-        self._execute(Q["put_row"], _changing_values(row))
+        changing = (row.limit, _levels_text(row.levels), row.settled, row.leased, row.overrun, row.refused, row.crossed)
+        self._execute(Q["put_row"], (*changing, row.recall_ms, row.id))
 
     def lease(self, holder: str, row_id: int) -> int:
+        if holder == self._holder and (fetched := self._lent.pop(row_id, None)) is not None:
+            return fetched
         return self._number("lease", {"holder": holder, "row_id": row_id})
 
     def set_lease(self, holder: str, row_id: int, units: int) -> None:
-        values = {"holder": holder, "row_id": row_id, "units": units}
-        self._execute(Q["set_lease"] if units else Q["end_lease"], values)
+        if units:
+            self._execute(Q["set_lease"], (holder, row_id, units))
+        else:
+            self._execute(Q["end_lease"], (holder, row_id))
 
     def leases(self, holder: str) -> Mapping[int, int]:
         return dict(self._execute(Q["leases"], {"holder": holder}).fetchall())
@@ -230,13 +248,6 @@ def _row_values(row: Row) -> dict[str, object]:
         "ends_ms": row.ends_ms,
         "span_ms": row.span_ms,
         "journalled": int(row.journalled),
-        **_changing_values(row),
-    }
-
-
-def _changing_values(row: Row) -> dict[str, object]:
-    return {
-        "id": row.id,
         "lim": row.limit,
         "levels": _levels_text(row.levels),
         "settled": row.settled,
@@ -280,7 +291,7 @@ def _end_values(entry: Entry) -> dict[str, object]:
     }
 
 
-def _portions(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
+def _portions(entries: Sequence[T]) -> Iterator[Sequence[T]]:
     """The entries in portions of 64, 32, 16 and so on, so that only a few different statements are ever prepared."""
     start, size = 0, PORTION_MAX
     while start < len(entries):
