@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from aegis.config.load import load
-from aegis.config.settings import Config
+from aegis.config.settings import Config, Upstream
 from aegis.core.errors import ConfigError
 from aegis.core.references import Reference
 from aegis.core.secret import Secret
@@ -68,7 +68,24 @@ def sandbox_config(serving: Serving, *, more: str = "", extra: Collection[str] =
 def sandboxed(config: Config, serving: Serving) -> Config:
     """A person's own configuration, with the sandbox in the place of every outside service."""
     stand_in = sandbox_config(serving, extra=config.connectors)
-    return replace(config, services=stand_in.services, connectors=stand_in.connectors)
+    gateway = replace(config.gateway, upstreams=_upstreams(serving))
+    return replace(config, services=stand_in.services, connectors=stand_in.connectors, gateway=gateway)
+
+
+def _upstreams(serving: Serving) -> tuple[Upstream, ...]:
+    """The gateway's vendors, which are the sandbox as well: nothing of a rehearsal may reach a real one."""
+    at, key = serving.addresses(), Reference("env", "SANDBOX_KEY")
+    claude = Upstream(
+        name="anthropic",
+        kind="anthropic",
+        base_url=at["anthropic"],
+        key=key,
+        auth="x-api-key",
+        service="anthropic",
+        vendor=True,
+    )
+    gpt = replace(claude, name="openai", kind="openai", base_url=at["openai"], auth="bearer", service="openai")
+    return claude, gpt
 
 
 def sandbox_secrets(serving: Serving) -> Mapping[str, Secret]:
