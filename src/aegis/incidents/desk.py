@@ -20,6 +20,8 @@ from aegis.incidents.timeline import with_entries
 
 HERE = "aegis"
 """The channel of words that were said to Aegis itself."""
+OURSELVES = frozenset({HERE, "the budget"})
+"""Who writes here without being a person: such a note is on record and interrupts nobody."""
 
 
 class Desk:
@@ -102,7 +104,7 @@ class Desk:
             return after if after is incident else with_entries(after)
 
         def tell(before: Incident, after: Incident) -> Tell:
-            told: Change | None = "noted" if via != HERE else None  # what Aegis writes down itself interrupts nobody
+            told: Change | None = None if via == HERE and by in OURSELVES else "noted"
             change = told if verb == "note" else change_between(before, after)
             return Tell(change, (change,)) if change else Tell()
 
