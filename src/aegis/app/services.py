@@ -27,7 +27,6 @@ from aegis.incidents.messages import GovernedMessenger, Metered
 from aegis.transport.apprise import AppriseLibrary
 from aegis.transport.aws import AwsClients
 from aegis.transport.crashes import CrashReports
-from aegis.transport.crashes import CrashReports
 from aegis.transport.smtp import SmtpMail
 
 Resolve: TypeAlias = Callable[[Reference], Secret]
@@ -156,14 +155,6 @@ def _service_values(service: Service, resolve: Resolve, *, key: str = "key") -> 
     assert service.key is not None
     values: dict[str, Any] = {key: resolve(service.key)}
     return values | ({"base_url": service.base_url} if service.base_url else {})
-
-
-def crash_reports(config: Config, resolve: Resolve) -> CrashReports | None:
-    """Where Aegis' own crashes are reported, if anywhere. Raises `ConfigError`."""
-    values = _values(config.connectors.get("sentry", {}), resolve)
-    if not values.get("crashes"):
-        return None
-    return CrashReports(values["dsn"], environment=values.get("environment", "production"))
 
 
 def crash_reports(config: Config, resolve: Resolve) -> CrashReports | None:
