@@ -1,7 +1,7 @@
 """The virtual keys as a running gateway holds them: looked up in memory, kept in step with the store by `turn`.
 
-Policy: a presented key costs a checksum before anything is looked up, and a keyed hash compared in constant time after;
-whoever works for a key hears within a turn that it ended.
+Policy: a presented key is looked up by the id that it claims, in memory, and then costs one keyed hash, compared in
+constant time; whoever works for a key hears within a turn that it ended.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Final
 from aegis.core.buckets import Bucket, bucket_for
 from aegis.core.budgets import Budget
 from aegis.core.ports import Clock
-from aegis.core.virtualkeys import VirtualKey, in_ranges, key_hash, key_id, networks
+from aegis.core.virtualkeys import VirtualKey, claimed_id, in_ranges, key_hash, networks
 from aegis.stores.keys import SqliteKeys
 
 PEPPER_FILE: Final = "keys.pepper"
@@ -85,8 +85,7 @@ class KeyRing:
 
     def find(self, presented: bytes) -> Grant | None:
         """The grant of a presented key that may be used now; None for every other."""
-        name = key_id(presented)
-        grant = self._grants.get(name) if name is not None else None
+        grant = self._grants.get(claimed_id(presented))
         if grant is None or not hmac.compare_digest(key_hash(presented, self._pepper), grant.key.hash):
             return None
         return grant if grant.key.live(self._clock.now()) else None
@@ -111,6 +110,7 @@ class KeyRing:
 
     def _take_over(self, keys: Sequence[VirtualKey]) -> None:
         now, kept = self._clock.now(), self._grants
+        held = {key.id for key in keys if key.held}
         self._grants = {}
         for key in keys:
             if not key.live(now):
@@ -119,4 +119,4 @@ class KeyRing:
             grant.change(key)
         for name, grant in kept.items():
             if name not in self._grants:
-                grant.tell("revoked")
+                grant.tell("stopped" if name in held else "revoked")

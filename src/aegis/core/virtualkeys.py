@@ -25,6 +25,7 @@ from aegis.core.secret import Secret
 PREFIX: Final = "aeg_live_"
 ID_CHARACTERS, SECRET_CHARACTERS, CHECK_CHARACTERS = 8, 32, 7
 """40, 160 and 35 bits at five a character; the checksum is CRC-32 in the last."""
+LENGTH: Final = len(PREFIX) + ID_CHARACTERS + 1 + SECRET_CHARACTERS + CHECK_CHARACTERS
 RANDOM_BITS: Final = 5 * (ID_CHARACTERS + SECRET_CHARACTERS)
 _SHAPE = re.compile(rb"aeg_live_([0-9A-HJKMNP-TV-Z]{8})_([0-9A-HJKMNP-TV-Z]{39})")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -37,7 +38,7 @@ OWN_NAMES: Final = frozenset({"key", "team", "service", "provider", "model", "se
 class VirtualKey:
     """A key of record. `name` is its scope in budgets and reports and stays when it is rotated; `hash` is 32 bytes.
 
-    Empty `models`, `routes` and `addresses` allow all. `windows` are the key's own budget; `rate` and `parallel` bound
+    `held` is the stop that holds it, until that gives it back. Empty `models`, `routes` and `addresses` allow all. `windows` are the key's own budget; `rate` and `parallel` bound
     its requests; `output_tokens` is the cap put into a request that has none. `tags` join the scope of its calls.
     """
 
@@ -48,6 +49,7 @@ class VirtualKey:
     created_at: datetime
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
+    held: str = ""
     models: tuple[str, ...] = ()
     routes: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
@@ -59,6 +61,10 @@ class VirtualKey:
 
     def live(self, now: datetime) -> bool:
         """Whether it may be used."""
+        return not self.held and self.standing(now)
+
+    def standing(self, now: datetime) -> bool:
+        """Whether it may be used once nothing holds it."""
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
 
@@ -77,6 +83,15 @@ def key_id(presented: bytes) -> str | None:
     if found is None or _check(presented[:-CHECK_CHARACTERS]).encode() != presented[-CHECK_CHARACTERS:]:
         return None
     return found[1].decode()
+
+
+def claimed_id(presented: bytes) -> str:
+    """The id that a presented key claims, nothing checked; empty for what is too long or too short to be a key."""
+    return (
+        presented[len(PREFIX) : len(PREFIX) + ID_CHARACTERS].decode("ascii", "replace")
+        if len(presented) == LENGTH
+        else ""
+    )
 
 
 def key_hash(presented: bytes, pepper: bytes) -> bytes:

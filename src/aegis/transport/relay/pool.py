@@ -20,7 +20,6 @@ from aegis.transport.relay.connection import Answer, Connection, Headers, Limits
 
 ADDRESSES_MAX: Final = 4
 """Of the addresses that a name has; each is given its share of the time to connect."""
-_FORBIDDEN: Final = (b"\r", b"\n", b"\0")
 
 
 class Relay:
@@ -71,11 +70,13 @@ class Relay:
             lines.append(b"%b: %b" % (name, value))
         if body or method != b"GET":
             lines.append(b"content-length: %d" % len(body))
-        if any(bad in line for line in lines[1:] for bad in _FORBIDDEN) or b" " in path:
-            raise self._unsent("a header or path cannot be sent", retryable=False)
         lines.append(b"\r\n")
+        head = b"\r\n".join(lines)
+        ends = len(lines) + 1  # the first entry is two lines; the last is the blank one
+        if head.count(b"\n") != ends or head.count(b"\r") != ends or b"\0" in head or b" " in path:
+            raise self._unsent("a header or path cannot be sent", retryable=False)
         connection = await self._connection()
-        return await connection.exchange(b"\r\n".join(lines), body)
+        return await connection.exchange(head, body)
 
     async def close(self) -> None:
         """Close every connection; exchanges under way fail."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import anyio
@@ -32,6 +33,8 @@ PASSED_STATUS: Final = frozenset({400, 404, 409, 413, 422, 429, 500, 503, 504, 5
 """Failures that are the caller's to read; 401 and 403 are about the gateway's own key, which is nobody's business."""
 ANSWER_SECONDS: Final = 60
 """A program that does not take an answer within a minute has left without saying so."""
+WRITTEN_AT_ONCE: Final = 32 * 1024
+"""Below the server's high-water mark (64 KiB) a write never waits."""
 ENDED: Final = {
     "revoked": "this key was revoked",
     "expired": "this key expired",
@@ -168,6 +171,7 @@ class Gateway:
         stream = Stream(route, route.stream(bounded), hides=bounded.hides_usage, clock=self._clock)
         grant.watchers.add(stream.end)
         self._streams[stream] = reservation
+        reservation.interrupted = partial(stream.end, "stopped")
         try:
             head = [
                 *down(answer),
@@ -250,5 +254,8 @@ async def _answer(send: Send, status: int, head: Head, body: bytes) -> None:
     """Send an answer; one who takes nothing of it for `ANSWER_SECONDS` has left."""
     head = [*head, (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": status, "headers": head})
+    if len(body) < WRITTEN_AT_ONCE:
+        await send({"type": "http.response.body", "body": body})
+        return
     with anyio.move_on_after(ANSWER_SECONDS):
         await send({"type": "http.response.body", "body": body})
