@@ -59,7 +59,7 @@ def holders_have_what_they_were_lent(world: World, books: Any) -> None:
         if holder._doubtful or books.holders.get(name, (0, 0))[0] != holder._epoch:
             continue
         allowances, held = holder._allowances, under_way(world, process)
-        for a in (*allowances._current.values(), *allowances._retired.values()):
+        for a in (*allowances._current.values(), *allowances._retired):
             lent = books.lent.get((name, a.row), 0) + a.excess
             has = a.idle + a.held + a.spent
             holds(a.held == held[a.row], "I3 what is held is not what calls hold", name, a.row, a.held)

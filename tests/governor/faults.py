@@ -72,6 +72,7 @@ FAULTS = {
     "a call counts in a window that is over": Fault(HOLDER, "self._clock.now() >= bundle.ends_at", "False", "I11"),
     "truth above the worst case vanishes": Fault(HELD, "self.excess += beyond - covered", "self.excess += 0", "I3 I4"),
     "idle allowance goes back and stays": Fault(HELD, "allowance.free = allowance.freeing = 0", "allowance.freeing = 0", "I2 I3 I4 I8"),
+    "a window that was given back takes no late truth": Fault(HELD, "dirty = list(self._dirty)", "dirty = [a for a in self._dirty if a in self._retired or a in self.current()]", "I4"),
     "a stream's hold shrinks before the journal says so": Fault(HOLDER, "self._shrunk[hold] = tuple(map(min, needs, hold.needs))", "hold.shrink(tuple(map(min, needs, hold.needs)))", "I8"),
     # what is doubtful
     "a call is sent before it is on record": Fault(HOLDER, "        await self._wait(batch)\n        if hold.epoch", "        if hold.epoch", "I5"),
@@ -83,7 +84,7 @@ FAULTS = {
 }  # fmt: skip
 
 SQL_FAULTS = {
-    "an attempt ends twice in the tables": Fault(SQL, "WHERE ledger_journal.state = 'sent'", "", "I5"),
+    "an attempt ends twice in the tables": Fault(SQL, "WHERE ledger_journal.state = 'sent'", "", "I5 I9 I12"),
     "what was sent together is forgotten when the first of it ends": Fault(IN_SQLITE, "if not batch.left:", "if True:", "I5"),
     "only one of what was sent together is on record": Fault(SQLITE_SHELF, '"entries": _entries_text(sent)', '"entries": _entries_text(sent[:1])', "I5"),
     "a lost holder pays only for what it sent last": Fault(SQL, "WHERE holder = :holder ORDER BY epoch, batch", "WHERE holder = :holder ORDER BY batch DESC LIMIT 1", "I4 I5 I9"),

@@ -62,6 +62,13 @@ SCRIPTS: dict[str, tuple[Scale, list[Deed]]] = {
             admit(2, 1, ALL_MONEY),
         ],
     ),
+    "a call that shrank to nothing took something after all, and its window is over": (
+        Scale(limit=400, need_max=150, start=MIDNIGHT_SOON, excess=True),
+        [
+            *(admit(0, 10), Deed("shrink", 0, 0, 0), flush(0), wait(LEASE_RENEWED), Deed("tick", 0, 0, 0)),
+            *(Deed("excess", 0, 20, 0), flush(0)),
+        ],
+    ),
     "what an ended call freed waits until the journal knows it": (
         NARROW,
         [admit(0, 4, ALL_MONEY), admit(0, 4, ALL_MONEY), settle(0, 0), admit(0, 4, ALL_MONEY)],

@@ -157,7 +157,7 @@ class Allowances:
 
     def __init__(self) -> None:
         self._current: dict[str, Allowance] = {}
-        self._retired: dict[int, Allowance] = {}
+        self._retired: set[Allowance] = set()
         self._bundles: dict[Route, Bundle] = {}
         self._used: set[Bundle] = set()
         self._dirty: set[Allowance] = set()
@@ -179,7 +179,7 @@ class Allowances:
 
     def idle(self, row: int) -> int:
         """What is free of a row: lent, but held by no call."""
-        return sum(a.idle for a in (*self._current.values(), *self._retired.values()) if a.row == row)
+        return sum(a.idle for a in (*self._current.values(), *self._retired) if a.row == row)
 
     def free(self) -> dict[int, int]:
         """What will be free of every row when the report that is being made is applied."""
@@ -231,7 +231,7 @@ class Allowances:
         """Its window is over: what is free goes back, what is held stays until it is settled."""
         self._forget_bundles()
         del self._current[allowance.line.key]
-        self._retired[allowance.row] = allowance
+        self._retired.add(allowance)
         self._dirty.add(allowance)
 
     def recall(self, rows: Iterable[int], now_ns: int) -> None:
@@ -260,7 +260,9 @@ class Allowances:
         for bundle in self._used:
             for group in bundle.groups:
                 self._dirty.update(group)
-        dirty = [allowance for allowance in self._dirty if self._known(allowance)]
+        dirty = list(self._dirty)
+        # A call whose hold had shrunk to nothing ended in a window that was given back whole: back for this report.
+        self._retired.update(a for a in dirty if self._current.get(a.line.key) is not a)
         self._used.clear()
         self._dirty.clear()
         self._reporting = dirty
@@ -278,11 +280,8 @@ class Allowances:
         self._current.clear()
         self._retired.clear()
 
-    def _known(self, allowance: Allowance) -> bool:
-        return self._current.get(allowance.line.key) is allowance or allowance.row in self._retired
-
     def _report(self, allowance: Allowance, now_ns: int) -> Spent | None:
-        retired = allowance.row in self._retired
+        retired = allowance in self._retired
         allowance.freeing, allowance.freed = allowance.freed, 0
         returned = 0
         if retired or now_ns - allowance.used_ns > IDLE_NS:
@@ -292,7 +291,7 @@ class Allowances:
         allowance.settled += units
         allowance.spent = allowance.excess = 0
         if retired and not allowance.held:
-            del self._retired[allowance.row]
+            self._retired.discard(allowance)
         if not (units or excess or returned):
             return None
         return Spent(row=allowance.row, units=units, excess=excess, returned=returned)
