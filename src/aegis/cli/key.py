@@ -132,14 +132,15 @@ def list_(everything: bool, as_json: bool) -> None:
 
     async def work() -> Any:
         async with _desk(session()) as (_, now, keys):
-            return [key for key in await keys.all() if everything or key.live(now)], now
+            return [key for key in await keys.all() if everything or key.standing(now)], now
 
     found, now = anyio.run(work)
     if as_json:
         show_json("keys", keys=[_row(key) | {"live": key.live(now)} for key in found])
         return
     for key in found:
-        show(f"{key.name:<20} {key.id}  {'' if key.live(now) else 'ended  '}{_told(key)}")
+        state = "" if key.live(now) else f"held by {key.held}  " if key.standing(now) else "ended  "
+        show(f"{key.name:<20} {key.id}  {state}{_told(key)}")
     if not found:
         say("No keys yet: aegis key create NAME")
 

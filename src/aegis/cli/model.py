@@ -130,7 +130,8 @@ async def _candidate(prices: PriceBook, here: Books, call: Call, model: str) -> 
 
     refused: list[str] = []
     day = here.clock.now().date()
-    switch = StopSwitch(lambda service, name: prices.name(service, name, day))
+    now_ms = int(here.clock.now().timestamp() * 1_000)
+    switch = StopSwitch(lambda service, name: prices.name(service, name, day), lambda: now_ms)
     switch.learn(await here.ledger.switches())
     try:
         switch.check(call, model)

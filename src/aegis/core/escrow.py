@@ -40,6 +40,8 @@ GRACE_MS = 5_000
 """How much longer the store waits, since a holder counts from when it asked and the store from when it heard."""
 RECALL_MS = 5_000
 """How long after a shortage the other holders are asked to return what they do not use."""
+FOR_EVER_MS = 2**62
+"""Later than any lease ends."""
 UNLIMITED = 2**62
 """The limit of a line that only observes: far above any sum, far below 64 bits."""
 
@@ -61,11 +63,19 @@ def leave(shelf: Shelf, holder: str, epoch: int, now_ms: int) -> None:
 
 def sweep(shelf: Shelf, now_ms: int) -> list[str]:
     """Reclaim the allowances of holders that have been silent too long, and fence them. Returns who they were."""
-    gone = list(shelf.lapsed(now_ms - GRACE_MS))
-    for holder in gone:
+    return _fence(shelf, shelf.lapsed(now_ms - GRACE_MS), now_ms)
+
+
+def revoke(shelf: Shelf, now_ms: int) -> list[str]:
+    """Reclaim the allowances of every holder, and fence them all. Returns who they were."""
+    return _fence(shelf, shelf.lapsed(FOR_EVER_MS), now_ms)
+
+
+def _fence(shelf: Shelf, holders: Sequence[str], now_ms: int) -> list[str]:
+    for holder in holders:
         reclaim(shelf, holder, now_ms)
         shelf.set_holder(holder, shelf.epoch(holder) + 1, 0)
-    return gone
+    return list(holders)
 
 
 def reclaim(shelf: Shelf, holder: str, now_ms: int) -> None:

@@ -226,12 +226,25 @@ class Joined:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Switch:
-    """The emergency stop for one scope (empty: everything). A switch of record is never deleted, only turned."""
+    """The emergency stop for one scope (empty: everything). A switch of record is never deleted, only turned, and every
+    turn of it is kept.
+
+    `grade` 0 throttles to `percent` of a service's rate, from 1 on `percent` is the share of calls that are admitted (a
+    return has 10, 50). `expires_ms` 0 holds until it is turned. `pool` is what CRITICAL calls may spend all the same, in
+    nano-dollars. `cancel` ends calls that are under way. `by` is who turned it, `stop` the stop of record it belongs to.
+    """
 
     scope: Mapping[str, str]
     stopped: bool
     reason: str
     at_ms: int
+    grade: int = 1
+    percent: int = 0
+    expires_ms: int = 0
+    pool: int = 0
+    cancel: bool = False
+    by: str = ""
+    stop: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -65,7 +65,10 @@ class Governor:
         self._holder = Holder(ledger=ledger, clock=clock, name=holder, news=self._teller.news)
         self._gates = Gates(services or {}, clock, self._holder.allowance)
         self._cache = AnswerCache(clock, answers, bytes_max=cache_bytes)
-        self._switch = StopSwitch(self._name)
+        self._switch = StopSwitch(self._name, self._teller.now_ms)
+        self._under_way: set[Reservation] = set()
+        self._slowed: dict[str, int] = {}
+        self._pools: tuple[Budget, ...] = ()
         self._fits: dict[tuple[str, str], Fit] = {}
         self._rooms: dict[str, WaitingRoom] = {}
         self.rebudget(budgets)
@@ -111,6 +114,7 @@ class Governor:
             raise
         reservation.started_ns = started_ns
         admission.reservation = reservation
+        self._under_way.add(reservation)
         return reservation
 
     async def _attempt(self, call: Call) -> Reservation:
@@ -177,6 +181,7 @@ class Governor:
 
     def _close(self, reservation: Reservation, failure: BaseException | None) -> None:
         """Settle, learn, remember the answer, tell. Memory only: a cancelled caller cannot tear it."""
+        self._under_way.discard(reservation)
         reservation.finish(failure)
         entry = self._teller.ended(reservation, failure)
         if reservation.hold is None:
@@ -208,7 +213,7 @@ class Governor:
     # --- running it ------------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
-        self._switch.learn(await self._ledger.switches())
+        self._obey(await self._ledger.switches())
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
         self._tasks.start_soon(self._holder.run)
@@ -228,7 +233,7 @@ class Governor:
         """One turn of housekeeping; call it about four times a second. It renews the lease, returns idle allowance,
         opens windows that began, writes new answers, and reads the switches. Raises `StoreError`.
         """
-        self._switch.learn(await self._ledger.switches())
+        self._obey(await self._ledger.switches())
         await self._holder.renew()
         await self._cache.write()
         await self._tell_ledger()
@@ -258,27 +263,52 @@ class Governor:
         """Take calls of a scope again."""
         await self._turn(scope, reason, stopped=False)
 
+    async def turn(self, switch: Switch) -> None:
+        """Turn a switch, here at once and everywhere within a tick. Raises `StoreError`."""
+        await self._ledger.turn(switch)
+        self._obey(await self._ledger.switches())
+
     def stopped(self) -> Sequence[Switch]:
         """Which scopes take no calls, as this process last read it."""
         return self._switch.stopped
 
     def slow(self, service: str, percent: int) -> None:
-        """Scale a service's rate to `percent` of what is configured (100: back to normal), in this process."""
-        self._gates.slow(service, percent)
+        """Scale a service's rate to `percent` of what is configured (100: back to normal), in this process. A switch of
+        grade 0 slows it everywhere; whatever leaves least holds.
+        """
+        self._slowed[service] = percent
+        self._slow(service)
 
     def rebudget(self, budgets: Sequence[Budget]) -> None:
         """From now on these budgets hold. A lowered limit refuses at once, also below what is spent already."""
-        book = BudgetBook(tuple(under_one_name(budgets, self._prices, self._clock.now().date())))
+        self._budgets = tuple(budgets)
+        today = self._clock.now().date()
+        book = BudgetBook(tuple(under_one_name((*budgets, *self._pools), self._prices, today)))
         self._plans = Plans(book, self._prices, self._gates, self._clock, self._fits)
         self._account = Account(self._ledger, book, self._clock, self._holder.idle)
+
+    def _obey(self, switches: Sequence[Switch]) -> None:
+        """What the store says now: slow down, let CRITICAL calls have their pools, end what has to end."""
+        before = {service: self._switch.percent(service) for service in self._gates.services()}
+        ending = self._switch.learn(switches)
+        for service, percent in before.items():
+            if percent != self._switch.percent(service):
+                self._slow(service)
+        if (pools := self._switch.pools()) != self._pools:
+            self._pools = pools
+            self.rebudget(self._budgets)
+        for reservation in tuple(self._under_way) if ending else ():
+            if any(self._switch.covers(switch, reservation.call, reservation.model) for switch in ending):
+                reservation.interrupt()
+
+    def _slow(self, service: str) -> None:
+        self._gates.slow(service, min(self._slowed.get(service, 100), self._switch.percent(service)))
 
     def _name(self, service: str, model: str) -> str:
         return self._prices.name(service, model, self._clock.now().date())
 
     async def _turn(self, scope: Mapping[str, str], reason: str, *, stopped: bool) -> None:
-        at_ms = self._teller.now_ms()
-        await self._ledger.turn(Switch(scope=dict(scope), stopped=stopped, reason=reason, at_ms=at_ms))
-        self._switch.learn(await self._ledger.switches())
+        await self.turn(Switch(scope=dict(scope), stopped=stopped, reason=reason, at_ms=self._teller.now_ms()))
 
     async def balances(self) -> Sequence[Balance]:
         """How every budget stands in its current window."""

@@ -39,6 +39,8 @@ class Reservation:
     hold: Hold | None = None
     started_ms: int = 0
     started_ns: int = 0
+    interrupted: Callable[[], object] | None = None
+    """What ends the call early, where whoever makes it can: a stop that ends calls under way asks for it."""
 
     def __init__(self, call: Call, model: str) -> None:
         self.call, self.model = call, model
@@ -79,6 +81,11 @@ class Reservation:
             self.void()
             return
         self.usage, self.cost, self.end = self.call.worst, self.strict(), "worst"
+
+    def interrupt(self) -> None:
+        """A stop ends this call: whoever makes it hears of it now, and it settles as any call that was broken off."""
+        if self.interrupted is not None:
+            self.interrupted()
 
     def strict(self) -> Nanos:
         """The worst case itself: a fitted hold is less than it."""

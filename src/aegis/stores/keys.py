@@ -66,6 +66,21 @@ class SqliteKeys:
         ended: int = await self._change(work)
         return ended
 
+    async def hold(self, key_id: str, *, by: str) -> bool:
+        """Let nobody use a key until `give_back`; False when it is held or revoked already."""
+        return await self._held("hold", key_id, by)
+
+    async def give_back(self, key_id: str, *, by: str) -> bool:
+        """A key may be used again; False when `by` does not hold it."""
+        return await self._held("give_back", key_id, by)
+
+    async def _held(self, query: str, key_id: str, by: str) -> bool:
+        def work(connection: sqlite3.Connection, changed: int) -> bool:
+            return connection.execute(Q[query], {"key_id": key_id, "held": by, "changed": changed}).rowcount == 1
+
+        changed: bool = await self._change(work)
+        return changed
+
     async def limit(self, keys: Sequence[VirtualKey]) -> None:
         """Let keys of record do what these say from now on."""
 
@@ -145,6 +160,7 @@ def _key(
     created_us: int,
     expires_us: int | None,
     revoked_us: int | None,
+    held: str,
     body: str,
 ) -> VirtualKey:
     kept = orjson.loads(body)
@@ -157,6 +173,7 @@ def _key(
         created_at=from_us(created_us),
         expires_at=None if expires_us is None else from_us(expires_us),
         revoked_at=None if revoked_us is None else from_us(revoked_us),
+        held=held,
         models=tuple(kept["models"]),
         routes=tuple(kept["routes"]),
         addresses=tuple(kept["addresses"]),

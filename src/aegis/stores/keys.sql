@@ -4,7 +4,7 @@ SELECT COALESCE(MAX(changed), 0) FROM virtual_keys
 
 -- name: all
 -- Every key, oldest first.
-SELECT key_id, key_hash, name, team, created_us, expires_us, revoked_us, body FROM virtual_keys
+SELECT key_id, key_hash, name, team, created_us, expires_us, revoked_us, held, body FROM virtual_keys
 ORDER BY created_us, key_id
 
 -- name: live_names
@@ -26,3 +26,11 @@ WHERE (name = :name OR key_id = :name) AND revoked_us IS NULL AND (expires_us IS
 -- What keys of a name may do from now on.
 UPDATE virtual_keys SET body = :body, expires_us = :expires_us, changed = :changed
 WHERE key_id = :key_id
+
+-- name: hold
+-- A key that may be used is held.
+UPDATE virtual_keys SET held = :held, changed = :changed WHERE key_id = :key_id AND held = '' AND revoked_us IS NULL
+
+-- name: give_back
+-- A key is held no more.
+UPDATE virtual_keys SET held = '', changed = :changed WHERE key_id = :key_id AND held = :held

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import orjson
 
@@ -22,6 +22,10 @@ from aegis.stores.places import Transactions
 from aegis.stores.shelf import EPOCH, Q, SqliteShelf, entries_of, entry_of
 
 T = TypeVar("T")
+DETAILS: Final = ("grade", "percent", "expires_ms", "pool", "cancel", "by", "stop")
+"""What a switch says besides its scope, as the fields of `Switch` are called."""
+TURNS_MAX: Final = 10_000
+"""Turns of switches that are kept: people and budgets turn them, not calls."""
 
 
 @dataclass(slots=True)
@@ -140,10 +144,11 @@ class SqliteLedger:
         return await self._read("totals", {"since": since.isoformat()}, total)
 
     async def switches(self) -> Sequence[Switch]:
-        def switch(row: tuple[Any, ...]) -> Switch:
-            return Switch(scope=orjson.loads(row[0]), stopped=bool(row[1]), reason=row[2], at_ms=row[3])
+        return await self._read("switches", {}, _switch)
 
-        return await self._read("switches", {}, switch)
+    async def turns(self, limit: int) -> Sequence[Switch]:
+        """The newest turns of all switches, newest first."""
+        return await self._read("turns", {"limit": limit}, _switch)
 
     async def turn(self, switch: Switch) -> None:
         values = {
@@ -151,8 +156,21 @@ class SqliteLedger:
             "stopped": int(switch.stopped),
             "reason": switch.reason,
             "at_ms": switch.at_ms,
+            "details": orjson.dumps({name: getattr(switch, name) for name in DETAILS}).decode(),
         }
-        await self._database.write(lambda connection: connection.execute(Q["turn"], values))
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute(Q["turn"], values)
+            connection.execute(Q["turned"], values)
+            connection.execute(Q["forget_turns"], {"most": TURNS_MAX})
+
+        await self._database.write(work)
+
+    async def revoke(self) -> Sequence[str]:
+        """Take back what every holder was lent, and fence them all; returns who they were. They join again by
+        themselves; what they have under way counts at its worst case until they say what it came to.
+        """
+        return await self._write(escrow.revoke)
 
     def _now(self) -> int:
         wall = (self._clock.now() - EPOCH) // timedelta(milliseconds=1)
@@ -166,3 +184,8 @@ class SqliteLedger:
         self, query: str, values: Mapping[str, object], make: Callable[[tuple[Any, ...]], T]
     ) -> Sequence[T]:
         return await self._database.read(lambda connection: [make(r) for r in connection.execute(Q[query], values)])
+
+
+def _switch(row: tuple[Any, ...]) -> Switch:
+    scope, stopped, reason, at_ms, details = row
+    return Switch(scope=orjson.loads(scope), stopped=bool(stopped), reason=reason, at_ms=at_ms, **orjson.loads(details))

@@ -183,10 +183,24 @@ SELECT DISTINCT part FROM ledger_rows WHERE budget = :budget ORDER BY part
 
 -- name: switches
 -- Every switch of record.
-SELECT scope, stopped, reason, at_ms FROM ledger_switches ORDER BY scope
+SELECT scope, stopped, reason, at_ms, details FROM ledger_switches ORDER BY scope
 
 -- name: turn
 -- Stop or resume one scope.
-INSERT INTO ledger_switches (scope, stopped, reason, at_ms) VALUES (:scope, :stopped, :reason, :at_ms)
+INSERT INTO ledger_switches (scope, stopped, reason, at_ms, details)
+VALUES (:scope, :stopped, :reason, :at_ms, :details)
 ON CONFLICT (scope) DO UPDATE
-SET stopped = excluded.stopped, reason = excluded.reason, at_ms = excluded.at_ms
+SET stopped = excluded.stopped, reason = excluded.reason, at_ms = excluded.at_ms, details = excluded.details
+
+-- name: turned
+-- Keep a turn of a switch.
+INSERT INTO ledger_turns (seq, scope, stopped, reason, at_ms, details)
+SELECT COALESCE(MAX(seq), 0) + 1, :scope, :stopped, :reason, :at_ms, :details FROM ledger_turns
+
+-- name: forget_turns
+-- Only the newest turns are kept.
+DELETE FROM ledger_turns WHERE seq <= (SELECT COALESCE(MAX(seq), 0) FROM ledger_turns) - :most
+
+-- name: turns
+-- The newest turns of all switches, newest first.
+SELECT scope, stopped, reason, at_ms, details FROM ledger_turns ORDER BY seq DESC LIMIT :limit

@@ -166,6 +166,9 @@ class MemoryLedger:
     async def sweep(self) -> Sequence[str]:
         return self._write(escrow.sweep)
 
+    async def revoke(self) -> Sequence[str]:
+        return self._write(escrow.revoke)
+
     async def told(self, crossings: Sequence[Crossing]) -> None:
         self._write(lambda shelf, _: shelf.told(crossings))
 

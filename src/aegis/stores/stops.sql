@@ -1,0 +1,47 @@
+-- name: add
+-- Put a stop on record.
+INSERT INTO stops (id, state, version, at_ms, body) VALUES (:id, :state, :version, :at_ms, :body)
+
+-- name: save
+-- The stop as it stands now, unless somebody changed it since it was read.
+UPDATE stops SET state = :state, version = :version, body = :body WHERE id = :id AND version = :version - 1
+
+-- name: get
+-- One stop.
+SELECT body FROM stops WHERE id = :id
+
+-- name: newest
+-- The newest stops, newest first.
+SELECT body FROM stops ORDER BY at_ms DESC, id DESC LIMIT :limit
+
+-- name: going
+-- Stops that somebody has to take further, oldest first.
+SELECT body FROM stops WHERE state = 'stopping' OR state = 'returning' ORDER BY at_ms, id
+
+-- name: standing
+-- Stops that were applied and not given back, oldest first.
+SELECT body FROM stops WHERE state <> 'planned' AND state <> 'returned' ORDER BY at_ms, id
+
+-- name: forget
+-- Plans that nobody applied and stops that are over, older than a moment.
+DELETE FROM stops WHERE at_ms < :before_ms AND (state = 'planned' OR state = 'returned')
+
+-- name: lease
+-- Who takes stops further, for a while; nobody else does meanwhile.
+INSERT INTO stop_steppers (name, holder, until_ms) VALUES ('stepper', :holder, :until_ms)
+ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until_ms = excluded.until_ms
+WHERE stop_steppers.holder = excluded.holder OR stop_steppers.until_ms < :now_ms
+
+-- name: leased_to
+-- Who takes stops further now.
+SELECT holder, until_ms FROM stop_steppers WHERE name = 'stepper'
+
+-- name: let_go
+-- Somebody else may take stops further from now on.
+UPDATE stop_steppers SET until_ms = 0 WHERE name = 'stepper' AND holder = :holder
+
+-- name: ended_since
+-- Attempts that ended since a moment, newest first, up to a bound.
+SELECT state, service, model, at_ms, ended_ms, cost, body FROM ledger_journal
+WHERE at_ms >= :since_ms AND (state = 'settled' OR state = 'worst' OR state = 'void')
+ORDER BY at_ms DESC LIMIT :limit
