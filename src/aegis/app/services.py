@@ -51,8 +51,9 @@ VIRUSTOTAL_A_DAY = 500
 """The public API's daily quota (docs.virustotal.com/reference/public-vs-premium-api)."""
 CRITICAL_SHARE = 10
 """Percent of that quota kept for CRITICAL incidents: fifty look-ups."""
-ALARMS_A_DAY = usd("10")
-"""About 1,200 messages within the USA: far more than people can act on, and little against what is at stake."""
+ALARMS_A_DAY = usd("25")
+"""About 3,000 messages within the USA, or fourteen calls that may stay in a conference for an hour: more than people
+can act on, and little against what is at stake."""
 ALARMS_CRITICAL_SHARE = 50
 """Percent of it that only CRITICAL incidents may use."""
 FINDING_MS = 24 * 3_600_000

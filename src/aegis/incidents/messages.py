@@ -84,7 +84,7 @@ class GovernedMessenger:
 
 
 def _as_error(name: str, refusal: Refused) -> ServiceError:
-    """A gate said no: nothing left, and asking again may help."""
-    return ServiceError(
-        name, f"not sent: {refusal}", retryable=True, billed=Billed.NO, retry_after_ms=refusal.retry_after_ms
-    )
+    """A gate said no: nothing left, and asking again may help. Without a time to come back, which would stop the whole
+    lane until then, also for what a gate would let through.
+    """
+    return ServiceError(name, f"not sent: {refusal}", retryable=True, billed=Billed.NO)

@@ -14,9 +14,6 @@ from aegis.core.errors import Billed, Refused, ServiceError
 from aegis.core.notifications import Notification, Receipt
 from aegis.core.ports import Messenger, Notifier
 
-ASK_AGAIN_MS = 30_000
-"""After a refusal that does not say when asking again can help."""
-
 
 class ToPeople:
     """The port `Notifier` of one channel: what is for one contact goes through the messenger, what is for everybody
@@ -38,13 +35,9 @@ class ToPeople:
         try:
             return await self._messenger.send(to, notification, bridge=notification.bridge)
         except Refused as refusal:
-            raise ServiceError(
-                self.name,
-                f"not sent: {refusal}",
-                retryable=True,
-                billed=Billed.NO,
-                retry_after_ms=refusal.retry_after_ms or ASK_AGAIN_MS,
-            ) from refusal
+            # Without a time to come back: one that a budget keeps from LOW must not stop the lane for CRITICAL.
+            why = f"not sent: {refusal}"
+            raise ServiceError(self.name, why, retryable=True, billed=Billed.NO) from refusal
 
     def _address(self, recipient: str) -> str:
         channel, _, name = recipient.partition(":")
