@@ -97,9 +97,9 @@ async def test_from_the_page_to_the_conference_and_a_restart_in_between(tmp_path
             assert len(joined) == 3
             await again.after(60)
             assert len(again.reached("call")) == 3
-            steps = [
-                entry.text for entry in (await again.app.incidents.get(known.id)).timeline if entry.kind == "escalated"
-            ]  # type: ignore[union-attr]
+            after = await again.app.incidents.get(known.id)
+    assert after is not None
+    steps = [entry.text for entry in after.timeline if entry.kind == "escalated"]
     assert len(steps) == 3
 
 
