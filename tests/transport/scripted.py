@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -75,7 +76,7 @@ class Scripted:
 
 
 @asynccontextmanager
-async def scripted(talk: Talk) -> AsyncIterator[Scripted]:
+async def scripted(talk: Talk, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[Scripted]:
     """`talk` is run for every connection; the connection is closed when it returns."""
     server = Scripted()
     tasks: set[asyncio.Task[None]] = set()
@@ -93,7 +94,7 @@ async def scripted(talk: Talk) -> AsyncIterator[Scripted]:
             tasks.discard(task)
             writer.close()
 
-    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
     server.port = listening.sockets[0].getsockname()[1]
     try:
         yield server

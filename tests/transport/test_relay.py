@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 from tests.transport.scripted import Scripted, Talk, Wire, scripted
+from tests.transport.test_http import certificate
 
 from aegis.core.errors import Billed, ConfigError, ServiceError
 from aegis.transport.relay import Limits, Relay
@@ -240,3 +241,22 @@ async def test_a_name_that_leads_to_a_private_address_is_not_connected_to() -> N
     with pytest.raises(ServiceError, match="private") as refused:
         await read(relay)
     assert refused.value.billed is Billed.NO
+
+
+async def test_a_secure_upstream_is_used_again_and_its_certificate_has_to_be_trusted() -> None:
+    context, authority = certificate("127.0.0.1")
+    async with scripted(saying(OK, CHUNKED), tls=context) as server:
+        url = server.url.replace("http://", "https://")
+        trusting = Relay(url, service="test", tls=authority)
+        assert [await read(trusting), await read(trusting), server.connections] == [b"ok", b"ok", 1]
+        await trusting.close()
+        with pytest.raises(ServiceError, match="not trusted") as refused:
+            await read(Relay(url, service="test"))
+        assert refused.value.billed is Billed.NO
+
+
+async def test_a_certificate_for_another_name_is_not_trusted() -> None:
+    context, authority = certificate("elsewhere.example")
+    async with scripted(saying(OK), tls=context) as server:
+        with pytest.raises(ServiceError, match="not trusted"):
+            await read(Relay(server.url.replace("http://", "https://"), service="test", tls=authority))

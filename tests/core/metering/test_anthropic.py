@@ -63,7 +63,7 @@ def test_a_request_without_a_cap_gets_one_and_the_rest_is_as_it_was() -> None:
 def test_what_may_be_written_to_the_cache_is_held_at_that_rate() -> None:
     system = [{"type": "text", "text": "rules", "cache_control": {"type": "ephemeral"}}]
     assert "prompt_tokens" in anthropic.bound({**BODY, "system": system}, output_tokens=1).worst
-    system[0]["cache_control"] = {"type": "ephemeral", "ttl": "1h"}  # type: ignore[assignment]
+    system[0]["cache_control"] = {"type": "ephemeral", "ttl": "1h"}
     worst = anthropic.bound({**BODY, "system": system}, output_tokens=1).worst
     assert worst["cache_write_1h_tokens"] == worst["prompt_tokens"]
 
