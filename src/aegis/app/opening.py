@@ -113,15 +113,8 @@ async def open_app(
         outbound = OutboundHttp(clock=machine.clock, observer=hub, allow_private=private_hosts(config, resolve))
         opened.push_async_callback(outbound.close)
         http, found = machine.watch_http(outbound), senders(config, resolve)
-        parts = build_parts(
-            config,
-            home=home,
-            http=http,
-            clock=machine.clock,
-            new_id=machine.ids(),
-            resolve=resolve,
-            ways=outlets(machine.clock, hub),
-        )
+        clock, ways = machine.clock, outlets(machine.clock, hub)
+        parts = build_parts(config, home=home, http=http, clock=clock, new_id=machine.ids(), resolve=resolve, ways=ways)
         if crashes := crash_reports(config, resolve):
             hub.add(crashes)
             opened.callback(crashes.close)
