@@ -173,7 +173,7 @@ class Check:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
     """A stop of record, from its plan to its return. `hashed` is the plan's hash when it was shown; `done` are steps
-    that were finished, `tries` and `failed` what targets met; `said` is its history (milliseconds, words).
+    that were finished, `given` those of the return, `lapsed` says that its time was over; `tries` and `failed` what targets met; `said` is its history (milliseconds, words).
     """
 
     plan: Plan
@@ -189,6 +189,7 @@ class Stop:
     failed: Mapping[str, str] = field(default_factory=dict)
     approver: str = ""
     root_cause: str = ""
+    lapsed: bool = False
     checks: tuple[Check, ...] = ()
     ramp: Ramp | None = None
     said: tuple[tuple[int, str], ...] = ()

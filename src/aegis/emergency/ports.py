@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final, Protocol, TypeAlias
 
-from aegis.core.stops import Grade, Scope, Target, TargetState
+from aegis.core.ledger import Switch
+from aegis.core.ports import Clock
+from aegis.core.ramps import Gates, Measured
+from aegis.core.stops import Check, Grade, Scope, Stop, Target, TargetState
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Actuator(Protocol):
@@ -45,3 +52,81 @@ class Audit(Protocol):
 
     async def note(self, who: str, what: str, facts: Mapping[str, str]) -> None:
         """`who` did `what` (a stable word: `stop.applied`, `key.held`, `return.stepped`). Raises `StoreError`."""
+
+
+class Stops(Protocol):
+    """The stops of record. Each raises `StoreError`."""
+
+    async def add(self, stop: Stop) -> None: ...
+    async def save(self, stop: Stop) -> bool:
+        """Keep a stop whose `version` is one further than what was read; False when somebody was faster."""
+
+    async def get(self, stop_id: str) -> Stop:
+        """Raises `BadInput` when there is none such."""
+
+    async def standing(self) -> Sequence[Stop]:
+        """Those that were applied and not given back, oldest first."""
+
+    async def lease(self, holder: str, *, now_ms: int, until_ms: int) -> bool:
+        """Be the one who takes stops further until then; False while somebody else is."""
+
+    async def let_go(self, holder: str) -> None: ...
+    async def measured(self, scope: Scope, *, since_ms: int) -> Measured:
+        """What the calls of a scope did since a moment."""
+
+
+class Board(Protocol):
+    """The switches, and what was lent to processes. Each raises `StoreError`."""
+
+    async def turn(self, switch: Switch) -> None: ...
+    async def switches(self) -> Sequence[Switch]: ...
+    async def revoke(self) -> Sequence[str]:
+        """Take back what every process was lent; returns who they were."""
+
+
+class Chronicle(Protocol):
+    """Where people are told and everything is written down: an incident for each stop. Each raises `StoreError`."""
+
+    async def open(self, stop: Stop) -> str:
+        """The incident of a stop, opened once; its id."""
+
+    async def left(self, stop: Stop) -> bool:
+        """Whether its first message has left, as far as it can."""
+
+    async def note(self, stop: Stop, text: str, *, loud: bool = False) -> None:
+        """Write into its timeline; `loud` tells people, too."""
+
+    async def close(self, stop: Stop, text: str) -> None: ...
+    async def replay(self, stop: Stop, share: int) -> int:
+        """Take up what was left undone while calls were stopped: this share of it (percent), the worst and newest
+        first; returns how many.
+        """
+
+
+Checking: TypeAlias = Callable[[Stop], Awaitable[Sequence[Check]]]
+"""Looks at the world before a return. Raises `StoreError`."""
+
+
+async def nothing_to_check(_stop: Stop) -> Sequence[Check]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What stop and return are done with. `before` are checks while everything is stopped still, `after` those of what was
+    given back, before the first calls are admitted; `breakers` names services that are cut off now.
+    """
+
+    stops: Stops
+    board: Board
+    actuators: Mapping[str, Actuator]
+    chronicle: Chronicle
+    audit: Audit
+    clock: Clock
+    gates: Gates = field(default_factory=Gates)
+    before: Checking = nothing_to_check
+    after: Checking = nothing_to_check
+    breakers: Callable[[], Sequence[str]] = tuple
+
+    def now_ms(self) -> int:
+        return (self.clock.now() - EPOCH) // timedelta(milliseconds=1)

@@ -54,10 +54,6 @@ class SqliteStops:
     async def newest(self, limit: int) -> Sequence[Stop]:
         return await self._found("newest", {"limit": limit})
 
-    async def going(self) -> Sequence[Stop]:
-        """Those that somebody has to take further, oldest first."""
-        return await self._found("going", {})
-
     async def standing(self) -> Sequence[Stop]:
         """Those that were applied and not given back, oldest first."""
         return await self._found("standing", {})

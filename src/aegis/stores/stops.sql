@@ -14,10 +14,6 @@ SELECT body FROM stops WHERE id = :id
 -- The newest stops, newest first.
 SELECT body FROM stops ORDER BY at_ms DESC, id DESC LIMIT :limit
 
--- name: going
--- Stops that somebody has to take further, oldest first.
-SELECT body FROM stops WHERE state = 'stopping' OR state = 'returning' ORDER BY at_ms, id
-
 -- name: standing
 -- Stops that were applied and not given back, oldest first.
 SELECT body FROM stops WHERE state <> 'planned' AND state <> 'returned' ORDER BY at_ms, id
