@@ -70,7 +70,7 @@ FAULTS = {
     "a hold is never released": Fault(HELD, "allowance.held -= need\n                allowance.spent", "allowance.spent", "I3"),
     "what a call freed is used before it is known": Fault(HELD, "allowance.freed += back", "allowance.free += back", "I4 I8"),
     "a call counts in a window that is over": Fault(HOLDER, "self._clock.now() >= bundle.ends_at", "False", "I11"),
-    "truth above the worst case vanishes": Fault(HELD, "self.excess += beyond - covered", "self.excess += 0", "I3 I4"),
+    "truth above the worst case vanishes": Fault(HELD, "self.excess += beyond - covered", "self.excess += 0", "I1 I2 I3 I4"),
     "idle allowance goes back and stays": Fault(HELD, "allowance.free = allowance.freeing = 0", "allowance.freeing = 0", "I2 I3 I4 I8"),
     "a window that was given back takes no late truth": Fault(HELD, "dirty = list(self._dirty)", "dirty = [a for a in self._dirty if a in self._retired or a in self.current()]", "I4"),
     "a stream's hold shrinks before the journal says so": Fault(HOLDER, "self._shrunk[hold] = tuple(map(min, needs, hold.needs))", "hold.shrink(tuple(map(min, needs, hold.needs)))", "I8"),

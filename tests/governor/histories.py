@@ -24,6 +24,8 @@ T = TypeVar("T")
 STEPS = 40
 DEED_BYTES, DEEDS_TOGETHER = 4, 5
 """Hypothesis draws some deeds at once, as bytes: drawing each of them costs more than doing it."""
+STILL = 4
+"""Turns of the loop without a report, after which none follows: a reporter takes up the next one in two."""
 HOLDERS = 3
 
 
@@ -114,6 +116,13 @@ class World:
             hold.attempt, state, "s", "m", 1, ended, worst, cost, hold.rows() if state == "sent" else (), b"{}"
         )
 
+    async def rest(self) -> None:
+        """Reports that nobody waits for, or nobody any more, have arrived."""
+        still = 0
+        while still < STILL:
+            await asyncio.sleep(0)
+            still = 0 if self.ledger.busy else still + 1
+
     async def quietly(self, work: Coroutine[Any, Any, Any]) -> None:
         try:
             await work
@@ -125,6 +134,7 @@ class World:
     def step(self, done: Deed) -> None:
         """Do one deed, then check everything."""
         getattr(self, done.name)(done)
+        self.run(self.rest())
         self.tell()
         checks.everything(self)
 
@@ -155,10 +165,10 @@ class World:
     def give_up(self, done: Deed) -> None:
         """A caller is cancelled while it waits."""
 
+        process = self.pick(done.which)
+
         async def cancelled() -> None:
-            asking = asyncio.ensure_future(
-                self.attempt(self.pick(done.which), done.way % 4, done.part % (self.scale.need_max + 1))
-            )
+            asking = asyncio.ensure_future(self.attempt(process, done.way % 4, done.part % (self.scale.need_max + 1)))
             for _ in range(done.part % 16):
                 await asyncio.sleep(0)
             asking.cancel()

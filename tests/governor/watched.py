@@ -56,7 +56,7 @@ class Watched:
         self._given: dict[str, int] = {}
         self._crossed: set[tuple[str, str, str, str]] = set()
         self.relimited = False
-        self.plan = ""
+        self.plan, self.busy = "", 0
 
     async def _may_fail(self, when: str) -> None:
         await asyncio.sleep(0)  # others take their turn while a report is under way
@@ -65,6 +65,13 @@ class Watched:
             raise self._errors.StoreError(f"the store failed {when} it took it")
 
     async def join(self, holder: str) -> Any:
+        self.busy += 1
+        try:
+            return await self._join(holder)
+        finally:
+            self.busy -= 1
+
+    async def _join(self, holder: str) -> Any:
         await self._may_fail("before")
         joined = await self._ledger.join(holder)
         holds(joined.epoch > self._given.get(holder, 0), "I6 an epoch was given twice", holder, joined.epoch)
@@ -73,6 +80,13 @@ class Watched:
         return joined
 
     async def sync(self, request: Any) -> Any:
+        self.busy += 1
+        try:
+            return await self._sync(request)
+        finally:
+            self.busy -= 1
+
+    async def _sync(self, request: Any) -> Any:
         await self._may_fail("before")
         epoch = (await self._store.books()).holders[request.holder][0]
         try:
