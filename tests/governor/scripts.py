@@ -69,6 +69,10 @@ SCRIPTS: dict[str, tuple[Scale, list[Deed]]] = {
             *(Deed("excess", 0, 20, 0), flush(0)),
         ],
     ),
+    "what a call freed of a quota is not used while a report is in doubt": (
+        WIDE,
+        [admit(0, 88, 2), settle(0, 0), Deed("fail", 0, 0, 1), flush(0), admit(0, 81, 3), settle(0), flush(0)],
+    ),
     "what an ended call freed waits until the journal knows it": (
         NARROW,
         [admit(0, 4, ALL_MONEY), admit(0, 4, ALL_MONEY), settle(0, 0), admit(0, 4, ALL_MONEY)],

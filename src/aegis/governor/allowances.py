@@ -273,7 +273,9 @@ class Allowances:
         self._forget_bundles()
         if journalled_only:
             self._current = {key: a for key, a in self._current.items() if not a.line.journalled}
-            self.reported()  # of the rest, the ledger takes back the whole lease in any case
+            # Of the rest the ledger takes back the whole lease in any case; what ended calls freed of it stays unused,
+            # since the correction of such a call refunds it.
+            self._reporting = []
             return
         self._used.clear()
         self._dirty.clear()
