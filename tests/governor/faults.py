@@ -77,7 +77,7 @@ FAULTS = {
     # what is doubtful
     "a call is sent before it is on record": Fault(HOLDER, "        await self._wait(batch)\n        if hold.epoch", "        if hold.epoch", "I5"),
     "a call is sent under an epoch that is over": Fault(HOLDER, "if hold.epoch != self._epoch:\n            raise", "if hold.epoch < 0:\n            raise", "I5"),
-    "a doubtful report changes nothing": Fault(HOLDER, "self._doubtful = True\n            self", "self", "I1 I2 I3 I4 I5 I8 I9"),
+    "a doubtful report changes nothing": Fault(HOLDER, "self._doubtful = True\n            self", "self", "I1 I2 I3 I4 I5 I7 I8 I9"),
     "what a call freed is used in doubt": Fault(HELD, "self._reporting = []\n            return", "self.reported()\n            return", "I4"),
     "a failed report is forgotten": Fault(HOLDER, "self._ended = ended + self._ended", "self._ended = self._ended", "I5"),
     "a lost call is told as a new one": Fault(HOLDER, "ended.hold.epoch != self._epoch and ended.hold.journalled", "False", "I5"),
