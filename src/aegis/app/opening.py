@@ -7,9 +7,11 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
 
 from aegis.app.actions import BudgetActions
+from aegis.app.emergency import stop_and_return
 from aegis.app.gateway import GatewayParts, upstreams
 from aegis.app.hub import Hub
 from aegis.app.inbound import act_links, open_inbound, senders
@@ -30,6 +32,7 @@ from aegis.app.services import (
 )
 from aegis.app.system import SystemClock, random_ids
 from aegis.app.telling import Told, heartbeat_of, tell_by
+from aegis.app.trying import ask_all
 from aegis.config.settings import Config
 from aegis.core.budgets import Budget
 from aegis.core.incidents import Severity
@@ -128,6 +131,10 @@ async def open_app(
         links = await act_links(config, SqliteLookups(database), machine.token)
         told = await tell_by(config, machine, database, parts.notifiers, messengers, link_base, links, hub)
         app = await _wired(config, home, machine, hub, database, parts, governor, detector, told)
+        app.emergency = stop_and_return(
+            app, database, partial(ask_all, config, parts, http, resolve=resolve, clock=clock)
+        )
+        opened.push_async_callback(app.emergency.stepper.leave)
         app.inbound = open_inbound(app, SqliteArrivals(database), http, found, links)
         app.messengers, app.heartbeat = messengers, heartbeat_of(app, http, resolve)
         app.gateway = GatewayParts(settings=config.gateway, upstreams=behind, keys=app.keys)

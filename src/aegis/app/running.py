@@ -15,6 +15,7 @@ import anyio
 
 from aegis.app.actions import LEVEL_SEVERITY, BudgetActions
 from aegis.app.crossings import facts_of
+from aegis.app.emergency import Emergency
 from aegis.app.gateway import GatewayParts
 from aegis.app.heartbeat import Heartbeat
 from aegis.app.hub import Hub
@@ -129,6 +130,8 @@ class App:
     turn: anyio.Lock = field(default_factory=anyio.Lock)
     inbound: Inbound | None = None
     """The way in for webhooks and links; there once the parts are wired."""
+    emergency: Emergency | None = None
+    """Stop and return; there once the parts are wired."""
     gateway: GatewayParts | None = None
     """What the gateway stands on; there once the parts are wired."""
 
@@ -256,6 +259,8 @@ class App:
         for number, batch in enumerate(self.batches):
             loops.keep(partial(batch.run, self.clock), name=f"metrics {number + 1}")
         loops.every(TICK_MS, self._keep_house, name="governor")
+        if self.emergency is not None:  # a loop of its own: stopping a program takes as long as it is given to end
+            loops.every(TICK_MS, self.emergency.turn, name="stop and return")
         loops.every(TIDY_MS, self._tidy, name="retention")
         loops.every(STANDS_MS, self._tell_stands, name="health")
         if self.heartbeat is not None and self.config.heartbeat is not None:

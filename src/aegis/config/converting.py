@@ -16,6 +16,7 @@ from aegis.config.sections.services import BreakerSection, ServiceSection
 from aegis.config.settings import (
     Config,
     Detecting,
+    EmergencySettings,
     GatewaySettings,
     HeartbeatSettings,
     Privacy,
@@ -61,6 +62,11 @@ def settings(root: RootSection) -> Config:
         inhibitions=tuple(_inhibition(section) for section in root.inhibitions),
         heartbeat=_heartbeat(root.heartbeat) if root.heartbeat else None,
         inbound={name: _connector(section) for name, section in _sections(root.inbound)},
+        emergency=EmergencySettings(
+            preauthorised=tuple(root.emergency.preauthorised),
+            step_ms=root.emergency.step,
+            calls=root.emergency.calls,
+        ),
         detection=Detecting(
             rules=tuple(Path(folder).expanduser() for folder in root.detection.rules),
             shipped=root.detection.shipped,

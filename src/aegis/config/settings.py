@@ -135,6 +135,15 @@ class HeartbeatSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EmergencySettings:
+    """Which targets need no second person, and what each step of a return has to show at least."""
+
+    preauthorised: tuple[str, ...] = ()
+    step_ms: int = 300_000
+    calls: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One value as it is in force: as text, and where it was written (`default` when nowhere)."""
 
@@ -172,6 +181,7 @@ class Config:
     teams: tuple[Team, ...] = ()
     inhibitions: tuple[Inhibition, ...] = ()
     heartbeat: HeartbeatSettings | None = None
+    emergency: EmergencySettings = field(default_factory=EmergencySettings)
     entries: tuple[Entry, ...] = field(default=(), repr=False)
     files: tuple[Path, ...] = ()
     warnings: tuple[str, ...] = ()

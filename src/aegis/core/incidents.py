@@ -60,6 +60,7 @@ ObservableKind = Literal[
     "technique",
     "budget",
     "alert",
+    "stop",
 ]
 
 

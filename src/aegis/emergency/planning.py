@@ -44,6 +44,8 @@ class Order:
     expires_ms: int = 0
     pool: int = 0
     cancel: bool = False
+    incident: str = ""
+    """The incident that led to it, where there is one already."""
 
 
 class Orders:
@@ -78,7 +80,7 @@ class Orders:
             burn=before.cost,
             p95_ms=before.p95_ms,
         )
-        return Stop(plan=plan, hashed=plan_hash(plan))
+        return Stop(plan=plan, hashed=plan_hash(plan), incident=order.incident)
 
     async def _targets(self, order: Order) -> tuple[tuple[Target, ...], tuple[str, ...]]:
         """Every target up to the grade, the lowest grade first, and those that need no second person. An automatic stop
@@ -118,6 +120,8 @@ class Orders:
             raise BadInput(f"the plan {stop_id} was applied already", code="applied")
         if not stop.plan.automatic:
             await close_admissions(self._parts, after)
+            # Not kept when somebody takes it further already: then it is closed once more, which changes nothing.
+            await self._parts.stops.save(replace(after, done=("admissions",), version=after.version + 1))
         facts = {"stop": stop.id, "hash": stop.hashed, "grade": stop.plan.grade.name, "reason": stop.plan.reason}
         await self._parts.audit.note(by, "stop.applied", {**facts, **({"alone": "yes"} if alone else {})})
         return after

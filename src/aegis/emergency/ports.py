@@ -74,6 +74,9 @@ class Stops(Protocol):
     async def measured(self, scope: Scope, *, since_ms: int) -> Measured:
         """What the calls of a scope did since a moment."""
 
+    async def under_way(self, scope: Scope, *, before_ms: int) -> int:
+        """How many calls of a scope that were sent before a moment have no end in the ledger yet."""
+
 
 class Board(Protocol):
     """The switches, and what was lent to processes. Each raises `StoreError`."""
@@ -113,20 +116,27 @@ async def nothing_to_check(_stop: Stop) -> Sequence[Check]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What stop and return are done with. `before` are checks while everything is stopped still, `after` those of what was
-    given back, before the first calls are admitted; `breakers` names services that are cut off now.
-    """
+    """What stops are planned and done with; `actuators` by their kind."""
 
     stops: Stops
     board: Board
     actuators: Mapping[str, Actuator]
-    chronicle: Chronicle
     audit: Audit
     clock: Clock
+
+    def now_ms(self) -> int:
+        return (self.clock.now() - EPOCH) // timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a running Aegis adds: who tells people, and how it stands. `before` are checks while everything is stopped
+    still, `after` those of what was given back, before the first calls are admitted; `breakers` names services that are
+    cut off now.
+    """
+
+    chronicle: Chronicle
     gates: Gates = field(default_factory=Gates)
     before: Checking = nothing_to_check
     after: Checking = nothing_to_check
     breakers: Callable[[], Sequence[str]] = tuple
-
-    def now_ms(self) -> int:
-        return (self.clock.now() - EPOCH) // timedelta(milliseconds=1)

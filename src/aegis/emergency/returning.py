@@ -11,30 +11,30 @@ from dataclasses import replace
 
 from aegis.core.ramps import SHARES, Ramp, judge
 from aegis.core.stops import Check, Grade, Stop, heard
-from aegis.emergency.ports import Checking, Parts
+from aegis.emergency.ports import Checking, Parts, Surroundings
 from aegis.emergency.stopping import AEGIS, scope_words, switch_of, tried
 
 
 class Returning:
     """`step` does the next step of a return."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(self, parts: Parts, around: Surroundings) -> None:
+        self._parts, self._around = parts, around
 
     async def step(self, stop: Stop) -> Stop | None:
         """The stop after its next step; None while it has to wait. Raises `StoreError`: then do it again."""
         name = next((s for s in _steps(stop) if s not in stop.given and s not in stop.failed), None)
         match name:
             case "checks":
-                return await self._check(stop, name, self._parts.before)
+                return await self._check(stop, name, self._around.before)
             case "share":
                 return await self._open(stop, name, SHARES[0])
             case "working":
-                return await self._check(stop, name, self._parts.after)
+                return await self._check(stop, name, self._around.after)
             case "ramp":
                 burn, p95_ms = stop.plan.burn, stop.plan.p95_ms
                 ramp = Ramp(since_ms=self._parts.now_ms(), burn=burn, p95_ms=p95_ms, why="begun")
-                await self._parts.chronicle.replay(stop, ramp.share)
+                await self._around.chronicle.replay(stop, ramp.share)
                 return _gave(replace(stop, ramp=ramp), name)
             case "all":
                 return await self._open(stop, name, 100)
@@ -64,8 +64,8 @@ class Returning:
         """One look at how the step goes."""
         now_ms = self._parts.now_ms()
         seen = await self._parts.stops.measured(stop.plan.scope, since_ms=ramp.since_ms)
-        seen = replace(seen, open_breakers=tuple(self._parts.breakers()))
-        verdict, after = judge(self._parts.gates, ramp, seen, now_ms)
+        seen = replace(seen, open_breakers=tuple(self._around.breakers()))
+        verdict, after = judge(self._around.gates, ramp, seen, now_ms)
         if verdict == "wait":
             return None if after == ramp else replace(stop, ramp=after)
         if verdict == "stop":
@@ -74,16 +74,16 @@ class Returning:
             return await self._over(replace(stop, ramp=after))
         words = await self._turn(stop, after.share)
         words = f"One step back, {after.why}: {words}" if verdict == "back" else words
-        await self._parts.chronicle.note(stop, words, loud=verdict == "back")
+        await self._around.chronicle.note(stop, words, loud=verdict == "back")
         await self._parts.audit.note(AEGIS, "return.stepped", {"stop": stop.id, "share": str(after.share)})
         if verdict == "on":
-            await self._parts.chronicle.replay(stop, after.share)
+            await self._around.chronicle.replay(stop, after.share)
         return self._heard(replace(stop, ramp=after), words)
 
     async def _again(self, stop: Stop, words: str) -> Stop:
         """It is stopped again, as it was."""
         await self._turn(stop, stop.plan.percent)
-        await self._parts.chronicle.note(stop, words, loud=True)
+        await self._around.chronicle.note(stop, words, loud=True)
         await self._parts.audit.note(AEGIS, "return.broken_off", {"stop": stop.id, "why": words})
         return replace(self._heard(stop, words), state="stopped")
 
@@ -92,7 +92,7 @@ class Returning:
         words += (
             f"; NOT given back: {'; '.join(f'{k}: {why}' for k, why in stop.failed.items())}" if stop.failed else ""
         )
-        await self._parts.chronicle.close(stop, words)
+        await self._around.chronicle.close(stop, words)
         await self._parts.audit.note(AEGIS, "return.done", {"stop": stop.id, "failed": str(len(stop.failed))})
         return replace(self._heard(stop, words), state="returned")
 

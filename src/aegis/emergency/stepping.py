@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from aegis.core.stops import Stop, heard
-from aegis.emergency.ports import Parts
+from aegis.emergency.ports import Parts, Surroundings
 from aegis.emergency.returning import Returning
 from aegis.emergency.stopping import Stopping
 
@@ -18,10 +18,13 @@ LEASE_MS: Final = 15_000
 class Stepper:
     """`holder` names this process: two live ones must not share a name."""
 
-    def __init__(self, parts: Parts, *, holder: str) -> None:
+    def __init__(self, parts: Parts, around: Surroundings, *, holder: str) -> None:
         self._parts, self._holder = parts, holder
         self._until_ms = 0
-        self._paths: Mapping[str, Stopping | Returning] = {"stopping": Stopping(parts), "returning": Returning(parts)}
+        self._paths: Mapping[str, Stopping | Returning] = {
+            "stopping": Stopping(parts, around),
+            "returning": Returning(parts, around),
+        }
 
     async def turn(self) -> bool:
         """Take every stop as far as it goes now; whether anything moved. Raises `StoreError`; the next turn goes on."""
@@ -29,14 +32,18 @@ class Stepper:
         now_ms = self._parts.now_ms()
         going = [_lapsed(stop, now_ms) for stop in standing if stop.state in self._paths or _is_over(stop, now_ms)]
         if not going:
-            if self._until_ms:
-                self._until_ms = 0
-                await self._parts.stops.let_go(self._holder)
+            await self.leave()
             return False
         moved = False
         for stop in going:
             moved = await self._go(stop) or moved
         return moved
+
+    async def leave(self) -> None:
+        """Let another process take stops further."""
+        if self._until_ms:
+            self._until_ms = 0
+            await self._parts.stops.let_go(self._holder)
 
     async def _go(self, stop: Stop) -> bool:
         moved = False

@@ -12,7 +12,7 @@ from typing import Final, Literal
 from aegis.core.errors import BadInput, ServiceError
 from aegis.core.ledger import Switch
 from aegis.core.stops import Grade, Stop, Target, heard, stop_steps
-from aegis.emergency.ports import Parts
+from aegis.emergency.ports import Parts, Surroundings
 
 MESSAGE_WAIT_MS: Final = 5_000
 """How long the first message may take to leave before things are stopped all the same."""
@@ -25,8 +25,8 @@ AEGIS: Final = "aegis"
 class Stopping:
     """`step` does the next step of a stop."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(self, parts: Parts, around: Surroundings) -> None:
+        self._parts, self._around = parts, around
 
     async def step(self, stop: Stop) -> Stop | None:
         """The stop after its next step; None while it has to wait. Raises `StoreError`: then do it again."""
@@ -35,10 +35,10 @@ class Stopping:
             case None:
                 return await self._over(stop)
             case "incident":
-                return _did(replace(stop, incident=await self._parts.chronicle.open(stop)), name)
+                return _did(replace(stop, incident=await self._around.chronicle.open(stop)), name)
             case "message":
                 waited = self._parts.now_ms() - stop.applied_ms >= MESSAGE_WAIT_MS
-                return _did(stop, name) if waited or await self._parts.chronicle.left(stop) else None
+                return _did(stop, name) if waited or await self._around.chronicle.left(stop) else None
             case "admissions":
                 words = await close_admissions(self._parts, stop)
                 return _did(self._heard(stop, words), name)
@@ -59,7 +59,7 @@ class Stopping:
         words = f"Stopped at {stop.plan.grade.name}: {_scope(stop)}"
         words += f"; {stopped} targets stopped" if stop.plan.targets else ""
         words += f"; NOT stopped: {'; '.join(f'{k}: {why}' for k, why in stop.failed.items())}" if failed else ""
-        await self._parts.chronicle.note(stop, words, loud=bool(failed))
+        await self._around.chronicle.note(stop, words, loud=bool(failed))
         await self._parts.audit.note(AEGIS, "stop.done", {"stop": stop.id, "failed": str(failed)})
         return replace(self._heard(stop, words), state="stopped")
 

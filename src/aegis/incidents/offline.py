@@ -66,7 +66,7 @@ def analyse_offline(incident: Incident, *, why: str, at: datetime, flags: tuple[
         model="",
         summary=_spend_summary(incident) if spend else _summary(incident),
         impact=_spend_impact(incident) if spend else _impact(incident),
-        actions=_SPEND_STEPS if spend else _actions(incident),
+        actions=_steps(incident) if spend else _actions(incident),
         confidence=_confidence(incident),
         severity=incident.severity,
         techniques=incident.techniques,
@@ -254,8 +254,29 @@ _SPEND_STEPS = (
 )
 
 
+def _steps(incident: Incident) -> tuple[str, ...]:
+    """What to do about money, or about an emergency stop."""
+    return _STOP_STEPS if _stop_facts(incident) else _SPEND_STEPS
+
+
+_STOP_STEPS = (
+    "Find out what spent or failed before anything comes back: `aegis spend --by key,model`, `aegis explain CALL`.",
+    "See how the stop stands and what is left to do: `aegis recover status`.",
+    "When the cause is known, ask for the return: `aegis recover --approver NAME --root-cause TEXT`.",
+)
+
+
+def _stop_facts(incident: Incident) -> Mapping[str, str]:
+    """What is known of an emergency stop, where the incident is one."""
+    facts = incident.detections[0].evidence if incident.detections else {}
+    return facts if facts.get("stop") else {}
+
+
 def _spend_summary(incident: Incident) -> str:
     facts = incident.detections[0].evidence if incident.detections else {}
+    if stop := _stop_facts(incident):
+        said = [f"{incident.title}.", f"{one_line(stop.get('by', ''))} stopped it: {one_line(stop.get('reason', ''))}."]
+        return " ".join([*said, f"Before, it cost {stop['burn']} an hour."] if stop.get("burn") else said)
     said = [f"{incident.title}."]
     if facts.get("spent") and facts.get("limit"):
         said.append(f"Spent {one_line(facts['spent'])} of {one_line(facts['limit'])}.")
@@ -265,6 +286,8 @@ def _spend_summary(incident: Incident) -> str:
 
 
 def _spend_impact(incident: Incident) -> str:
+    if stop := _stop_facts(incident):
+        return one_line(stop.get("effect", ""))
     if incident.severity is Severity.CRITICAL:
         return (
             "Calls on this budget are refused until its next window: analysis goes on offline, other users of it stop."

@@ -47,6 +47,7 @@ class Pipeline:
         self._enrichment, self._analysis = enrichment, analysis
         self._backlog = Backlog()
         self._later: dict[str, datetime] = {}
+        self._again: set[str] = set()
         self.desk = Desk(record, clock=clock, moved=self._await_analysis)
         """Where people's words about incidents go."""
 
@@ -64,7 +65,9 @@ class Pipeline:
     async def _work_up(self, incident_id: str) -> None:
         """Enrich and analyse one incident, and tell what came of it."""
         incident = await self._record.get(incident_id)
-        if incident is not None and wants_analysis(incident, self._clock.now()):
+        again = incident_id in self._again
+        self._again.discard(incident_id)
+        if incident is not None and (again or wants_analysis(incident, self._clock.now())):
             enriched = await self._enrichment.enrich(incident)
             analysed = await self._analysis.analyse(enriched.applied_to(incident))
             made = replace(analysed.analysis, serious=serious(incident))
@@ -87,6 +90,12 @@ class Pipeline:
             self._later.pop(incident_id, None)
             if incident is not None:
                 self._await_analysis(incident)
+
+    def redo(self, incidents: Sequence[Incident]) -> None:
+        """Work these up again, in this order among those of one severity, whether they have an analysis or not."""
+        for incident in incidents:
+            self._again.add(incident.id)
+            self._backlog.push(incident)
 
     # --- in the background -----------------------------------------------------------------------------------
 
@@ -174,8 +183,14 @@ class Pipeline:
         make it one and the same) and what people need: `spent`, `limit`, `resets_at`.
         """
         crossing = ":".join(facts.get(name, "") for name in ("budget", "window", "level"))
+        return await self.open_own(f"budget:{crossing}", title=title, severity=severity, entity=entity, facts=facts)
+
+    async def open_own(
+        self, rule_id: str, *, title: str, severity: Severity, entity: Observable, facts: Mapping[str, str]
+    ) -> Incident:
+        """An incident that Aegis opens itself; `rule_id` makes it one and the same. Raises `StoreError`."""
         detection = Detection(
-            rule_id=f"budget:{crossing}",
+            rule_id=rule_id,
             title=title,
             severity=severity,
             at=self._clock.now(),

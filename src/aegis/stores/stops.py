@@ -14,6 +14,7 @@ from aegis.core.ramps import Measured, Ramp
 from aegis.core.stops import Check, Grade, Plan, Stop, Target
 from aegis.stores.places import Transactions
 from aegis.stores.queries import read_queries
+from aegis.stores.shelf import entries_of
 
 Q = read_queries("stops")
 MEASURED_MAX: Final = 20_000
@@ -72,7 +73,17 @@ class SqliteStops:
         values = {"since_ms": since_ms, "limit": MEASURED_MAX}
 
         def work(connection: sqlite3.Connection) -> Measured:
-            return _measure(row for row in connection.execute(Q["ended_since"], values) if _is_of(scope, row))
+            return _measure(row for row in connection.execute(Q["ended_since"], values) if _covers(scope, row[1], row[2], row[6]))
+
+        return await self._database.read(work)
+
+    async def under_way(self, scope: Mapping[str, str], *, before_ms: int) -> int:
+        """How many calls of a scope that were sent before a moment have no end in the ledger yet."""
+
+        def work(connection: sqlite3.Connection) -> int:
+            sent = [entry for row in connection.execute(Q["sent"]) for entry in entries_of(row[0])]
+            asked = [e for e in sent if e.at_ms < before_ms and _covers(scope, e.service, e.model, e.body)]
+            return sum(connection.execute(Q["has_ended"], {"attempt": e.attempt}).fetchone() is None for e in asked)
 
         return await self._database.read(work)
 
@@ -106,12 +117,12 @@ def _row(stop: Stop) -> dict[str, Any]:
     }
 
 
-def _is_of(scope: Mapping[str, str], row: Sequence[Any]) -> bool:
+def _covers(scope: Mapping[str, str], service: str, model: str, body: str | bytes) -> bool:
     """Whether an attempt is of a scope: the same rule as for spending."""
     if not scope:
         return True
-    asked = orjson.loads(row[6])
-    said = {"service": row[1], "provider": row[1], "model": row[2], "operation": asked.get("operation")}
+    asked = orjson.loads(body)
+    said = {"service": service, "provider": service, "model": model, "operation": asked.get("operation")}
     said["severity"] = asked.get("priority")
     return all((asked.get("scope", {}).get(name) or said.get(name)) == value for name, value in scope.items())
 

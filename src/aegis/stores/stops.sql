@@ -28,10 +28,6 @@ INSERT INTO stop_steppers (name, holder, until_ms) VALUES ('stepper', :holder, :
 ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until_ms = excluded.until_ms
 WHERE stop_steppers.holder = excluded.holder OR stop_steppers.until_ms < :now_ms
 
--- name: leased_to
--- Who takes stops further now.
-SELECT holder, until_ms FROM stop_steppers WHERE name = 'stepper'
-
 -- name: let_go
 -- Somebody else may take stops further from now on.
 UPDATE stop_steppers SET until_ms = 0 WHERE name = 'stepper' AND holder = :holder
@@ -41,3 +37,11 @@ UPDATE stop_steppers SET until_ms = 0 WHERE name = 'stepper' AND holder = :holde
 SELECT state, service, model, at_ms, ended_ms, cost, body FROM ledger_journal
 WHERE at_ms >= :since_ms AND (state = 'settled' OR state = 'worst' OR state = 'void')
 ORDER BY at_ms DESC LIMIT :limit
+
+-- name: sent
+-- Everything that was sent and that has not all ended.
+SELECT entries FROM ledger_sent
+
+-- name: has_ended
+-- Whether an attempt is in the journal.
+SELECT 1 FROM ledger_journal WHERE attempt = :attempt

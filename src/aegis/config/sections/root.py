@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import Annotated
 
@@ -76,6 +77,26 @@ class DetectionSection(Section):
     """Names that never link two incidents: gateways, scanners, service accounts (10.0.0.1, jump-1, svc-backup)."""
 
 
+class EmergencySection(Section):
+    """What an emergency stop may do by itself, and how its return goes."""
+
+    preauthorised: Words = Field(default_factory=list)
+    """Kinds of targets (`docker`, `anthropic-keys`), or single ones (`docker:7f3a`), that need no second person and that
+    a budget's `disable_keys` may stop; without them it reaches our own keys only."""
+    step: Duration = written("5m")
+    """How long each step of a return lasts at least."""
+    calls: int = Field(default=50, ge=1, le=1_000_000)
+    """How many calls each step has to see."""
+
+    @field_validator("preauthorised")
+    @classmethod
+    def _targets_have_a_kind(cls, value: list[str]) -> list[str]:
+        for word in value:
+            if not re.fullmatch(r"[a-z][a-z0-9-]{0,31}(:.{1,256})?", word):
+                raise ValueError(f"has {word[:64]}, which is no kind of target and no KIND:ID")
+        return value
+
+
 class HeartbeatSection(Section):
     """A sign of life, sent while everything works: whoever waits for it raises the alarm when it stays out."""
 
@@ -84,6 +105,34 @@ class HeartbeatSection(Section):
     every: Duration = written("60s")
     grace: Duration = written("30s")
     """How long a part of Aegis may be late before it counts as stuck."""
+
+
+class BackupSection(Section):
+    """Backups by the clock, made while Aegis runs."""
+
+    every: Duration = written("24h")
+    keep: int = Field(default=14, ge=1, le=10_000)
+    """How many are kept: the newest ones."""
+    to: str = Field(default="backups", min_length=1)
+    """The folder they are written to; a relative one stands in the state folder. Better: another disk."""
+    passphrase: SecretRef | None = None
+    """What locks them; without it the key of the encrypted store (`secrets`)."""
+
+
+class AuditSection(Section):
+    """The audit log."""
+
+    file: str | None = "audit.jsonl"
+    """Where every entry is written too; a relative one stands in the state folder, null writes none."""
+
+
+class AccountsSection(Section):
+    """Local accounts; there are none until `aegis account add`."""
+
+    session: Duration = written("12h")
+    """How long a sign-in to the dashboard lasts."""
+    two_people_above_usd: Money | None = None
+    """Setting a budget's amount above this waits for a second person; null: never."""
 
 
 class PseudonymsSection(Section):
@@ -163,6 +212,10 @@ class RootSection(Section):
     escalation: EscalationSection = Field(default_factory=EscalationSection)
     inhibitions: list[InhibitionSection] = Field(default_factory=list, max_length=100)
     heartbeat: HeartbeatSection | None = None
+    emergency: EmergencySection = Field(default_factory=EmergencySection)
+    backup: BackupSection | None = None
+    audit: AuditSection = Field(default_factory=AuditSection)
+    accounts: AccountsSection = Field(default_factory=AccountsSection)
     detection: DetectionSection = Field(default_factory=DetectionSection)
     privacy: PrivacySection = Field(default_factory=PrivacySection)
     retention: RetentionSection = Field(default_factory=RetentionSection)
