@@ -44,7 +44,7 @@ _RIGHTS = (
 )
 
 
-def _rights(function: F) -> F:
+def rights_options(function: F) -> F:
     for option in reversed(_RIGHTS):
         function = option(function)
     return function
@@ -55,15 +55,15 @@ def _rights(function: F) -> F:
     examples=("aegis key create ci-bot --team build --daily 5.00 --model 'claude-haiku-*' --rate 60/minute",),
 )
 @click.argument("name")
-@_rights
+@rights_options
 @json_option
 def create(name: str, as_json: bool, **options: Any) -> None:
     """Make a key. It is shown now and never again."""
     import anyio
 
     async def work() -> MadeKey:
-        async with _desk(session()) as (desk, now, _):
-            return await desk.create(name, **_read(options, now))
+        async with key_desk(session()) as (desk, now, _):
+            return await desk.create(name, **read_rights(options, now))
 
     _show(anyio.run(work), as_json)
 
@@ -77,7 +77,7 @@ def rotate(name: str, grace: str, as_json: bool) -> None:
     import anyio
 
     async def work() -> MadeKey:
-        async with _desk(session()) as (desk, _, _keys):
+        async with key_desk(session()) as (desk, _, _keys):
             return await desk.rotate(name, grace=_span(grace) if grace else timedelta(0))
 
     _show(anyio.run(work), as_json)
@@ -91,7 +91,7 @@ def revoke(name: str, as_json: bool) -> None:
     import anyio
 
     async def work() -> int:
-        async with _desk(session()) as (desk, _, _keys):
+        async with key_desk(session()) as (desk, _, _keys):
             return await desk.revoke(name)
 
     ended = anyio.run(work)
@@ -103,16 +103,16 @@ def revoke(name: str, as_json: bool) -> None:
 
 @group.command("limits", examples=("aegis key limits ci-bot --daily 2.00 --rate 10/minute",))
 @click.argument("name")
-@_rights
+@rights_options
 @json_option
 def limits(name: str, as_json: bool, **options: Any) -> None:
     """Change what the keys of NAME may do, or show it. What is not named stays; `none` takes a limit away."""
     import anyio
 
     async def work() -> Any:
-        async with _desk(session()) as (desk, now, _):
+        async with key_desk(session()) as (desk, now, _):
             keys = await desk.of(name)
-            rights = _read(options, now, had=keys[-1])
+            rights = read_rights(options, now, had=keys[-1])
             return await desk.limit(name, **rights) if rights else keys
 
     keys = anyio.run(work)
@@ -131,7 +131,7 @@ def list_(everything: bool, as_json: bool) -> None:
     import anyio
 
     async def work() -> Any:
-        async with _desk(session()) as (_, now, keys):
+        async with key_desk(session()) as (_, now, keys):
             return [key for key in await keys.all() if everything or key.standing(now)], now
 
     found, now = anyio.run(work)
@@ -146,7 +146,7 @@ def list_(everything: bool, as_json: bool) -> None:
 
 
 @asynccontextmanager
-async def _desk(run: Session) -> AsyncIterator[tuple[KeyDesk, datetime, SqliteKeys]]:
+async def key_desk(run: Session) -> AsyncIterator[tuple[KeyDesk, datetime, SqliteKeys]]:
     import secrets
 
     from aegis.app.keydesk import KeyDesk
@@ -167,7 +167,7 @@ async def _desk(run: Session) -> AsyncIterator[tuple[KeyDesk, datetime, SqliteKe
         await database.close()
 
 
-def _read(options: Mapping[str, Any], now: datetime, *, had: VirtualKey | None = None) -> dict[str, Any]:
+def read_rights(options: Mapping[str, Any], now: datetime, *, had: VirtualKey | None = None) -> dict[str, Any]:
     """The options that were given as fields of a key; `none` as no limit. Raises `BadInput`."""
     from aegis.config import scalars
 
@@ -239,6 +239,7 @@ def _row(key: VirtualKey) -> dict[str, Any]:
         "created_at": rfc3339(key.created_at),
         "expires_at": rfc3339(key.expires_at) if key.expires_at else None,
         "revoked_at": rfc3339(key.revoked_at) if key.revoked_at else None,
+        "held": bool(key.held),
         "models": list(key.models),
         "routes": list(key.routes),
         "addresses": list(key.addresses),

@@ -36,8 +36,8 @@ class SqliteWorkloads:
         }
         await self._database.write(lambda connection: connection.execute(Q["register"], row))
 
-    async def end(self, run_id: str, *, exit_code: int, now: datetime) -> None:
-        """The program ended. What is said first stays."""
+    async def end(self, run_id: str, *, exit_code: int | None, now: datetime) -> None:
+        """The program ended (None: nobody knows how). What is said first stays."""
         row = {"run_id": run_id, "exit_code": exit_code, "ended_us": to_us(now)}
         await self._database.write(lambda connection: connection.execute(Q["end"], row))
 

@@ -101,7 +101,7 @@ async def test_a_number_that_the_kernel_gave_to_another_is_harmless(programs: Pr
     if not os.access(last, os.W_OK):
         pytest.skip("this machine does not let us choose the next process number")
     registry = Registry()
-    registry.workloads = [programs.dummy("run_1")]
+    registry.workloads = [programs.dummy("run_1", script="echo ready; exec sleep 600")]
     processes = actuator(registry)
     (target,) = await planned(processes)
     pid = int(target.id.partition("/")[0])

@@ -18,6 +18,8 @@ from aegis.core.errors import ServiceError
 
 ENVIRONMENT_BYTES_MAX: Final = 4 * 1024 * 1024
 """Above what execve takes in one go on most machines (execve(2): a quarter of the stack limit, 2 MiB)."""
+STAT_BYTES_MAX: Final = 4_096
+"""52 numbers and a name of at most 64 bytes."""
 ENDED: Final = frozenset("ZXx")
 """States of what runs no longer: zombie, dead."""
 HALTED: Final = frozenset("Tt")
@@ -62,16 +64,17 @@ class Linux:
 
     def look(self, pid: int) -> Proc | None:
         try:
-            text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+            with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:  # noqa: PTH123 - every process is asked
+                text = file.read(STAT_BYTES_MAX)
         except OSError:
             return None
         # The second field is the program's own name in brackets and may hold anything, brackets too.
-        fields = text[text.rindex(")") + 2 :].split()
-        return Proc(pid=pid, state=fields[0], group=int(fields[2]), started=int(fields[19]))
+        fields = text[text.rindex(b")") + 2 :].split(None, 20)
+        return Proc(pid=pid, state=fields[0].decode(), group=int(fields[2]), started=int(fields[19]))
 
     def group(self, number: int) -> list[Proc]:
         own = os.getpid()
-        found = (self.look(int(one.name)) for one in Path("/proc").iterdir() if one.name.isdecimal())
+        found = (self.look(int(name)) for name in os.listdir("/proc") if name.isdecimal())  # noqa: PTH208
         return [one for one in found if one and one.group == number and one.state not in ENDED and one.pid != own]
 
     def marked(self, proc: Proc, mark: str) -> bool:

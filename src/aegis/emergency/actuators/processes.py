@@ -47,11 +47,7 @@ class Processes:
 
     async def plan_targets(self, scope: Scope) -> Sequence[Target]:
         """The registered programs of the scope that run on this machine. Raises `StoreError`."""
-        targets = [
-            Target(kind=self.kind, id=one.target_id, name=one.command, saved={"how": self._how, "run": one.id})
-            for one in await self._registered.running()
-            if within(scope, one.scope)
-        ]
+        targets = [target_of(one, self._how) for one in await self._registered.running() if within(scope, one.scope)]
         return [target for target in targets if self._state(target) == "running"]
 
     async def stop(self, target: Target) -> None:
@@ -113,6 +109,12 @@ class Processes:
                 self._machine.send(member, number)
             await self._clock.sleep_ms(LOOK_MS)
         raise ServiceError(self.kind, f"{target.name} ({target.id}) does not obey {number.name}", retryable=True)
+
+
+def target_of(workload: Workload, how: How) -> Target:
+    """A registered program as a stop's target."""
+    saved = {"how": how, "run": workload.id}
+    return Target(kind=Processes.kind, id=workload.target_id, name=workload.command, saved=saved)
 
 
 def _identity(target: Target) -> tuple[int, int, str]:
