@@ -11,9 +11,11 @@ from aegis.config.people import roster
 from aegis.config.sections.budgets import BudgetSection, Levels, Rolling, ThrottleSection, Windows
 from aegis.config.sections.gateway import GatewaySection, UpstreamSection
 from aegis.config.sections.people import InhibitionSection
-from aegis.config.sections.root import HeartbeatSection, PriceSection, RootSection, RouteSection
+from aegis.config.sections.root import BackupSection, HeartbeatSection, PriceSection, RootSection, RouteSection
 from aegis.config.sections.services import BreakerSection, ServiceSection
 from aegis.config.settings import (
+    AccountSettings,
+    BackupSettings,
     Config,
     Detecting,
     EmergencySettings,
@@ -61,6 +63,11 @@ def settings(root: RootSection) -> Config:
         teams=tuple(Team(name=name, matchers=tuple(matchers)) for name, matchers in root.teams.items()),
         inhibitions=tuple(_inhibition(section) for section in root.inhibitions),
         heartbeat=_heartbeat(root.heartbeat) if root.heartbeat else None,
+        backup=_backup(root.backup) if root.backup else None,
+        audit_file=Path(root.audit.file).expanduser() if root.audit.file else None,
+        accounts=AccountSettings(
+            session_ms=root.accounts.session, two_people_above=root.accounts.two_people_above_usd
+        ),
         inbound={name: _connector(section) for name, section in _sections(root.inbound)},
         emergency=EmergencySettings(
             preauthorised=tuple(root.emergency.preauthorised),
@@ -94,6 +101,7 @@ def _gateway(section: GatewaySection) -> GatewaySettings:
         upstreams=tuple(_upstream(name, one) for name, one in section.upstreams.items()),
         output_tokens=section.output_tokens,
         drains=section.drains,
+        fallback={pattern: tuple(models) for pattern, models in section.fallback.items()},
     )
 
 
@@ -241,6 +249,11 @@ def _inhibition(section: InhibitionSection) -> Inhibition:
 
 def _heartbeat(section: HeartbeatSection) -> HeartbeatSettings:
     return HeartbeatSettings(url=section.url, every_ms=section.every, grace_ms=section.grace)
+
+
+def _backup(section: BackupSection) -> BackupSettings:
+    to = Path(section.to).expanduser()
+    return BackupSettings(every_ms=section.every, keep=section.keep, to=to, passphrase=section.passphrase)
 
 
 def _price(name: str, section: PriceSection) -> tuple[tuple[str, str], Price]:

@@ -90,6 +90,8 @@ class GatewaySettings:
     upstreams: tuple[Upstream, ...] = ()
     output_tokens: int = 4_096
     drains: int = 64
+    fallback: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Pattern of a model, and the models that answer in its place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +146,24 @@ class EmergencySettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BackupSettings:
+    """Backups by the clock. `to` is as written: a relative folder stands in the state folder."""
+
+    every_ms: int
+    keep: int
+    to: Path
+    passphrase: Reference | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountSettings:
+    """How long a session lasts; the amount (nano-dollars) above which a budget needs a second person (None: never)."""
+
+    session_ms: int = 12 * 3_600_000
+    two_people_above: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One value as it is in force: as text, and where it was written (`default` when nowhere)."""
 
@@ -181,6 +201,10 @@ class Config:
     teams: tuple[Team, ...] = ()
     inhibitions: tuple[Inhibition, ...] = ()
     heartbeat: HeartbeatSettings | None = None
+    backup: BackupSettings | None = None
+    audit_file: Path | None = Path("audit.jsonl")
+    """As written: a relative one stands in the state folder."""
+    accounts: AccountSettings = field(default_factory=AccountSettings)
     emergency: EmergencySettings = field(default_factory=EmergencySettings)
     entries: tuple[Entry, ...] = field(default=(), repr=False)
     files: tuple[Path, ...] = ()
@@ -210,6 +234,8 @@ class Config:
                 return value
             case ["heartbeat", "url"] if self.heartbeat is not None:
                 return self.heartbeat.url
+            case ["backup", "passphrase"] if self.backup is not None:
+                return self.backup.passphrase
             case ["secrets", "passphrase"]:
                 return self.secrets.passphrase
         return None

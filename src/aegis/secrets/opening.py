@@ -21,6 +21,7 @@ class Secrets:
     """The secrets of one installation: `resolver` finds them, `store` keeps those of ours, `redactor` hides them."""
 
     store: SecretStore
+    keys: Keys
     resolver: Resolver
     redactor: Redactor
 
@@ -53,7 +54,7 @@ def open_secrets(
 
     keys = Keys(home=home, credential=credential, env=env, key_file=key_file, passphrase=words)
     store = SecretStore(home, keys, now=now)
-    return Secrets(store=store, resolver=Resolver(env=env, stored=store.get, found=redactor.watch), redactor=redactor)
+    return Secrets(store=store, keys=keys, resolver=Resolver(env=env, stored=store.get, found=redactor.watch), redactor=redactor)
 
 
 def _no_store(_name: str) -> Secret:
