@@ -102,7 +102,9 @@ class Returning:
         other = next((one for one in others if one.plan.scope == stop.plan.scope), None)
         switches = await self._parts.board.switches()
         found = next((one for one in switches if one.scope == stop.plan.scope), None)
-        if other is not None and percent > stop.plan.percent:
+        if found is not None and found.stop == stop.id and other is not None and percent > stop.plan.percent:
+            theirs = other.plan.percent if other.ramp is None else other.ramp.share
+            await self._parts.board.turn(switch_of(other, theirs, self._parts.now_ms()))
             return f"{scope_words(stop)} stays closed: {other.id} needs it"
         if found is not None and found.stop != stop.id:
             return f"{scope_words(stop)} was turned by {found.by or 'somebody'} since: left alone"
