@@ -36,10 +36,9 @@ class Stage:
     async def act(self, do: Callable[[], Awaitable[Any]]) -> Any:
         self.acts += 1
         here = self.last is not None and self.last[0] == self.acts
-        if here and self.last is not None and not self.last[1]:  # type: ignore[index]
+        if here and self.last is not None and not self.last[1]:
             raise Died
         done = await do()
-        self.log.append(name)
         if here:
             raise Died
         return done
