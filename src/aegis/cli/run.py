@@ -25,6 +25,9 @@ _TAKEN_AWAY = ("ANTHROPIC_AUTH_TOKEN", "OPENAI_ORG_ID", "OPENAI_ORGANIZATION", "
 _NAME_MAX = 40
 """Characters of the program's name in the key's: with what is around it a name stays below 64."""
 
+_LOOKS, _LOOK_MS = 20, 100
+"""How often it is looked whether its last calls are in the ledger, which hears of them four times a second."""
+
 
 @click.command(
     cls=Speaking,
@@ -137,7 +140,7 @@ async def _end(run: Session, made: MadeKey, run_id: str, code: int | None, clock
     """Take the program off the register, end its key, say what it spent. A store that fails here changes no exit code."""
     from aegis.core.errors import StoreError
     from aegis.core.money import show_usd
-    from aegis.stores.spending import spent_on
+    from aegis.stores.spending import spent_on, under_way
     from aegis.stores.workloads import SqliteWorkloads
 
     try:
@@ -145,6 +148,10 @@ async def _end(run: Session, made: MadeKey, run_id: str, code: int | None, clock
         database = await _store(run)
         try:
             await SqliteWorkloads(database).end(run_id, exit_code=code, now=clock.now())
+            for _ in range(_LOOKS):
+                if not await under_way(database, "key", made.key.name):
+                    break
+                await clock.sleep_ms(_LOOK_MS)
             found = [one for one in await spent_on(database, ("key",), began) if one.values == (made.key.name,)]
         finally:
             await database.close()

@@ -81,6 +81,22 @@ async def newest(database: Database, limit: int) -> Sequence[Attempt]:
     return await database.read(work)
 
 
+async def under_way(database: Database, name: str, value: str) -> int:
+    """How many calls were sent, with this value under a name of their scope, and are not in the journal yet: it hears of
+    an end a moment later. Raises `StoreError`.
+    """
+
+    def work(connection: sqlite3.Connection) -> int:
+        return sum(
+            orjson.loads(e.body).get("scope", {}).get(name) == value
+            for row in connection.execute(Q["under_way"])
+            for e in entries_of(row[0])
+            if connection.execute(Q["has_ended"], {"attempt": e.attempt}).fetchone() is None
+        )
+
+    return await database.read(work)
+
+
 async def answers_kept(database: Database, now: datetime) -> tuple[int, int, datetime | None]:
     """How many cached answers hold, their bytes, and when the last of them expires. Raises `StoreError`."""
     row = await database.read(lambda c: c.execute(Q["answers"], {"now_ms": _ms(now)}).fetchone())
