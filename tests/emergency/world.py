@@ -36,6 +36,7 @@ class Stage:
     async def act(self, do: Callable[[], Awaitable[Any]]) -> Any:
         self.acts += 1
         here = self.last is not None and self.last[0] == self.acts
+        self.deaths += here
         if here and self.last is not None and not self.last[1]:
             raise Died
         done = await do()
