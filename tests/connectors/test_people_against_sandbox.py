@@ -11,16 +11,19 @@ from tests.connectors.hostile import texts, told
 from tests.connectors.stories import CANARY, EVERY, HUGE, NOW, SECRET, hostile, new_id, notification, shown_secret
 
 from aegis.connectors.registry import build
+from aegis.core.contacts import Contact
 from aegis.core.errors import Billed, ServiceError
-from aegis.core.notifications import MetricPoint, Notification
+from aegis.core.notifications import Delivery, MetricPoint, Notification
 from aegis.core.outlets import Letter, MailServer, Posted
 from aegis.core.ports import Http, HttpAnswer, HttpRequest
 from aegis.core.secret import Secret
+from aegis.incidents.people import with_people
 from aegis.sandbox.faults import NOT_DONE, Fault, Mode
 from aegis.sandbox.server import Serving, serve
 from aegis.sandbox.services.webhook import SECRET as SIGNING
 from aegis.sandbox.world import World
 from aegis.testing import FakeClock
+from aegis.testing.stores import MemoryOutbox
 from aegis.transport.aws import AwsClients
 from aegis.transport.http import OutboundHttp
 from aegis.transport.smtp import SmtpMail
@@ -28,7 +31,8 @@ from aegis.transport.smtp import SmtpMail
 pytestmark = pytest.mark.anyio
 
 NUMBER = "+15005550001"
-NAMES = ("email", "webhook", "sms", "phone")
+MEMBER = "U024BE7LH"
+NAMES = ("email", "slack", "webhook", "sms", "phone")
 SERVICE = {"sms": "twilio", "phone": "twilio"}
 by_name = pytest.mark.parametrize("name", NAMES)
 
@@ -65,6 +69,7 @@ def settings(at: Serving) -> dict[str, dict[str, Any]]:
     mail = {"host": "127.0.0.1", "port": at.mail_port, "security": "none", "sender": "aegis@example.com"}
     return {
         "email": {**mail, "to": ("soc@example.com",), "user": "u", "password": SECRET},
+        "slack": {"token": SECRET, "channel": "#x", "base_url": f"{at.url}/slack"},
         "webhook": {"webhook": Secret(f"{at.url}/webhook/hooks/{CANARY}"), "secret": Secret(SIGNING)},
         "twilio": {**twilio, "sms_to": (NUMBER,), "call_to": (NUMBER,)},
         "cloudwatch": {"region": "eu-central-1", "base_url": f"{at.url}/cloudwatch"},
@@ -88,6 +93,8 @@ class Town:
         if service == "twilio":
             way = getattr(made, name)
             return lambda said: way.send(NUMBER, said)
+        if name == "slack":
+            return lambda said: made.send(MEMBER, said)
         return lambda said: made.notify(said, remote_id="")
 
     def tally(self, name: str) -> tuple[int, int]:
@@ -230,3 +237,31 @@ async def test_metrics_arrive_by_the_vendors_own_client() -> None:
     assert len(metrics) == 91
     assert (caught.value.retryable, caught.value.billed) == (True, Billed.NO)
     assert not shown_secret(caught.value)
+
+
+async def test_a_direct_message_leaves_the_message_of_the_channel_alone() -> None:
+    async with town() as here:
+        values = settings(here.at)["slack"]
+        slack = build("slack", values, here.http, clock=here.clock, new_id=new_id)
+        anna = Contact(name="anna", addresses={"slack": MEMBER})
+        (lane,) = with_people([slack], {"slack": slack}, {"anna": anna})
+        outbox, first = MemoryOutbox(), notification(version=1)
+        for said in (first, replace(first, recipient="slack:anna"), replace(first, version=2, change="raised")):
+            now = here.clock.now()
+            one = Delivery(
+                id=f"{said.version}{said.recipient}",
+                incident_id=said.incident_id,
+                service="slack",
+                notification=said,
+                priority=said.severity,
+                due_at=now,
+                created_at=now,
+            )
+            await outbox.place([one])
+            (claimed,) = await outbox.claim("slack", limit=9, now=now, lease_ms=1_000)
+            receipt = await lane.notify(claimed.notification, remote_id=claimed.remote_id)
+            await outbox.done(claimed, receipt, now=now)
+        said_to = {
+            one["channel"][0]: one["edits"] for one in here.world.documents("slack", "message") if not one["thread_ts"]
+        }
+    assert said_to == {"C": 1, "D": 0}

@@ -38,6 +38,27 @@ def bot(http: ScriptedHttp) -> Slack:
     return Slack(Config(token=SECRET, channel="#incidents"), http, clock=FixedClock())
 
 
+async def test_one_person_is_told_in_a_direct_message_once() -> None:
+    http = ScriptedHttp([answer(200, {"ok": True, "channel": "D024BE91L", "ts": "1.2"})])
+    slack, said = bot(http), notification(Severity.CRITICAL)
+    first = await slack.send("U024BE7LH", said, bridge="+15550199")
+    assert first.remote_id == "D024BE91L:1.2"
+    (body,) = http.bodies()
+    assert body["channel"] == "U024BE7LH"
+    assert "+15550199" in json.dumps(body)
+    assert (await slack.send("U024BE7LH", said)).note == "it was taken before"
+    assert len(http.bodies()) == 1
+
+
+@pytest.mark.parametrize("to", ["#incidents", "@anna", "C024BE91L", "u024be7lh", "U024BE7LH\n", ""])
+async def test_only_the_id_of_a_member_is_a_person(to: str) -> None:
+    http = ScriptedHttp([])
+    assert not bot(http).accepts(to)
+    with pytest.raises(ServiceError, match="member id"):
+        await bot(http).send(to, notification())
+    assert not hook(http).accepts("U024BE7LH"), "a webhook leads to one channel"
+
+
 def hook(http: ScriptedHttp) -> Slack:
     address = Secret(f"https://hooks.slack.com/services/T0/B0/{CANARY}")
     return Slack(Config(webhook=address), http, clock=FixedClock())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from aegis.app.running import App
+from aegis.app.services import free_channels
 from aegis.config.settings import Config
 from aegis.core.contacts import Contact
 from aegis.core.errors import BadInput, Refused, ServiceError
@@ -15,8 +16,7 @@ from aegis.core.notifications import Notification
 
 def usable_channels(config: Config) -> tuple[str, ...]:
     """The channels to single people that the configured connectors offer."""
-    mail = ("email",) if "email" in config.connectors else ()
-    return (*mail, *(("sms", "phone") if "twilio" in config.connectors else ()))
+    return (*free_channels(config), *(("sms", "phone") if "twilio" in config.connectors else ()))
 
 
 def contact_named(roster: Roster, name: str) -> Contact:
@@ -28,14 +28,14 @@ def contact_named(roster: Roster, name: str) -> Contact:
     return found
 
 
-async def tell_test(app: App, name: str, *, by: str = "") -> list[dict[str, Any]]:
-    """Send a marked test by every channel of a contact, or the one named `by`; what became of each. Quiet hours do not
+async def tell_test(app: App, name: str, *, by: str = "", who: str = "api") -> list[dict[str, Any]]:
+    """Send a marked test by every channel of a contact, or the one named `by`; what became of each. `who` asked for it. Quiet hours do not
     count: somebody asked for it. Raises `BadInput`.
     """
     contact = contact_named(app.telling.roster, name)
     channels = [c for c in contact.addresses if c in app.messengers and by in ("", c)]
     if not channels:
-        missing = by or "channel that a connector carries (email, twilio)"
+        missing = by or "channel that a connector carries (email, slack with a token, twilio)"
         raise BadInput(f"{name} has no {missing}", code="no_such_channel")
     number = app.new_id("test")
     now = app.clock.now()
@@ -58,4 +58,5 @@ async def tell_test(app: App, name: str, *, by: str = "") -> list[dict[str, Any]
             sent.append({"channel": channel, "ok": False, "text": str(error)})
         else:
             sent.append({"channel": channel, "ok": True, "text": receipt.note or "taken"})
+    await app.audit.note(who, "contact.tested", {"contact": name, "channels": ", ".join(channels)})
     return sent

@@ -122,7 +122,7 @@ def build_parts(
     return Parts(
         notifiers=tuple(made[name] for name in NOTIFIERS if name in made),
         sinks=tuple(made[name] for name in SINKS if name in made),
-        messengers=tuple(made[name] for name in ("email",) if name in made),
+        messengers=tuple(made[name] for name in free_channels(config)),
         metered=(twilio.sms, twilio.phone) if twilio else (),
         connectors=tuple(made.values()),
         enrichers=tuple(enrichers),
@@ -131,9 +131,15 @@ def build_parts(
     )
 
 
+def free_channels(config: Config) -> tuple[str, ...]:
+    """The ways to one person that cost nothing: mail, and Slack with a token (a webhook leads to one channel)."""
+    named = config.connectors
+    return tuple(name for name in ("email", "slack") if name in named and (name != "slack" or named[name].get("token")))
+
+
 def governed(parts: Parts, governor: Governs, new_id: NewId) -> tuple[Parts, Mapping[str, Messenger]]:
     """The parts with the metered ways behind the governor, those with people to tell by default among the notifiers;
-    and every way to one person by the name of its channel (`email`, `sms`, `phone`).
+    and every way to one person by the name of its channel (`email`, `slack`, `sms`, `phone`).
     """
     ways = [GovernedMessenger(way, governor=governor, new_id=new_id) for way in parts.metered]
     notifiers = (*parts.notifiers, *(way for way in ways if way.recipients))

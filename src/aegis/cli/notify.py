@@ -27,7 +27,9 @@ def group() -> None:
 @group.command("test")
 @click.argument("service")
 @click.option(
-    "--to", default="", help="One address or number instead of those in the configuration (email, sms, phone)."
+    "--to",
+    default="",
+    help="One address, member or number instead of those in the configuration (email, slack, sms, phone).",
 )
 @json_option
 def test(service: str, to: str, as_json: bool) -> int:

@@ -50,8 +50,8 @@ def wrong_names(
     for name, one in contacts.items():
         if one.stand_in and (one.stand_in not in contacts or one.stand_in == name):
             return f"must have another contact as stand_in of {name}, not {one.stand_in}"
-        if not (one.email or one.phone or one.sms):
-            return f"must say how {name} is reached: email, phone or sms"
+        if not (one.email or one.slack or one.phone or one.sms):
+            return f"must say how {name} is reached: email, slack, phone or sms"
     for name, rotation in rotations.items():
         asked = [*rotation.contacts, *(override.contact for override in rotation.overrides)]
         if missing := [one for one in asked if one not in contacts]:
@@ -74,6 +74,8 @@ def _contact(name: str, section: ContactSection) -> Contact:
     addresses: dict[Channel, str] = {}
     if section.email:
         addresses["email"] = section.email
+    if section.slack:
+        addresses["slack"] = section.slack
     if texted := section.sms or section.phone:
         addresses["sms"] = texted
     if section.phone:

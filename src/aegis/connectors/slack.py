@@ -1,20 +1,22 @@
 """Slack: one message per incident, edited in place as the incident changes (bot token), or posted anew (webhook).
 
-An edit rings for nobody, so what people have to hear (a raise, a reopening, an escalation) is also said in the message's
+One person is told in a direct message, always a new one. An edit rings for nobody, so what people have to hear (a raise, a reopening, an escalation) is also said in the message's
 thread and shown in the channel; notes stand in the thread only.
 All text is `plain_text`, escaped and without live addresses: log text becomes no mention, link, emoji or markup.
 """
 
 from __future__ import annotations
 
+import re
+from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aegis.core.errors import Billed, ConfigError, ServiceError
 from aegis.core.exchange import code_word, failure, from_json, to_json
 from aegis.core.incidents import Severity
-from aegis.core.notifications import Change, Notification, Receipt
+from aegis.core.notifications import Change, Fact, Notification, Receipt
 from aegis.core.plaintext import defang, fit, lines, one_line, web_link
 from aegis.core.ports import Clock, Http, HttpAnswer, HttpRequest, NewId
 from aegis.core.secret import Secret
@@ -44,6 +46,14 @@ LOUD = frozenset[Change]({"raised", "reopened", "escalated"})
 
 GONE_ERRORS = frozenset({"message_not_found", "cant_update_message", "edit_window_closed"})
 """docs.slack.dev/reference/methods/chat.update, errors: the message cannot be edited any more, a new one can be sent."""
+
+USER = re.compile(r"[UW][A-Z0-9]{2,30}")
+"""A member's id (in Slack: profile, "Copy member ID"). As the channel of chat.postMessage it is that person's direct
+message: docs.slack.dev/reference/methods/chat.postMessage, "Channels".
+"""
+
+REMEMBERED_MAX = 1_000
+"""Direct messages of which a second copy is told apart from a first: those of the last hours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,12 +130,31 @@ def _buttons(notification: Notification, *, interactive: bool) -> list[dict[str,
 
 
 class Slack:
-    """`Notifier`. The receipt's `remote_id` is `channel:ts` with a bot token, empty with a webhook."""
+    """`Notifier`, and with a bot token `Messenger`. The receipt's `remote_id` is `channel:ts`, empty with a webhook."""
 
     name = NAME
 
     def __init__(self, config: Config, http: Http, *, clock: Clock) -> None:
         self._config, self._http, self._clock = config, http, clock
+        self._taken: OrderedDict[tuple[str, str, int, Change], str] = OrderedDict()
+
+    def accepts(self, to: str) -> bool:
+        return self._config.token is not None and USER.fullmatch(to) is not None
+
+    async def send(self, to: str, notification: Notification, *, bridge: str = "") -> Receipt:
+        """One direct message to one member. The same version is sent once, while this process remembers."""
+        if not self.accepts(to):
+            raise ServiceError(NAME, "that is no member id (U...), or no token", retryable=False, billed=Billed.NO)
+        key = (to, notification.dedup_key, notification.version, notification.change)
+        if key in self._taken:
+            return Receipt(remote_id=self._taken[key], note="it was taken before")
+        if bridge and bridge not in (fact.value for fact in notification.facts):
+            notification = replace(notification, facts=(Fact("Conference", bridge), *notification.facts))
+        message = payload(notification, interactive=self._config.interactive)
+        self._taken[key] = await self._post(message, channel=to)
+        if len(self._taken) > REMEMBERED_MAX:
+            self._taken.popitem(last=False)
+        return Receipt(remote_id=self._taken[key])
 
     async def notify(self, notification: Notification, *, remote_id: str) -> Receipt:
         """Post, or edit the message that `remote_id` names; a message that is gone is posted anew. A note goes into the

@@ -15,11 +15,11 @@ from typing import Literal, TypeAlias, get_args
 from aegis.core.incidents import Severity
 from aegis.core.schedules import Weekly
 
-Channel: TypeAlias = Literal["email", "sms", "phone"]
+Channel: TypeAlias = Literal["email", "slack", "sms", "phone"]
 CHANNELS: tuple[Channel, ...] = get_args(Channel)
 """Ways to one person, the quietest first."""
 WAKING: frozenset[Channel] = frozenset({"sms", "phone"})
-"""Channels that ring."""
+"""Channels that ring; Slack keeps quiet hours of its own for everybody."""
 Tier: TypeAlias = Literal["primary", "secondary"]
 
 

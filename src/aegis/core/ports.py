@@ -76,9 +76,9 @@ class Notifier(Protocol):
 
 
 class Messenger(Protocol):
-    """A way to one person at an address of theirs. `name` is the channel as contacts name it: `email`, `sms`, `phone`.
+    """A way to one person at an address of theirs. `name` is the channel as contacts name it: `email`, `slack`, `sms`, `phone`.
 
-    `accepts` is pure: whether `to` is an address of this channel (an e-mail address; a phone number as `+` and digits).
+    `accepts` is pure: whether `to` is an address of this channel (an e-mail address; a member id; a phone number as `+` and digits).
     `bridge` names the conference that whoever is told may join: it is shown; a call is connected to it when it is a
     phone number or one word. Sending the same version to the same person again within a process is harmless.
     """

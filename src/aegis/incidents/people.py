@@ -1,4 +1,4 @@
-"""The lanes to single people: each channel (`email`, `sms`, `phone`) has one, beside or around its notifier.
+"""The lanes to single people: each channel (`email`, `slack`, `sms`, `phone`) has one, beside or around its notifier.
 
 Policy: a delivery names the contact, not the address: who changed the number is reached at the new one, also by what
 waits from before. What a gate of the governor refuses is tried again; what no address fits is a dead letter.

@@ -6,7 +6,8 @@ import re
 from datetime import date, datetime
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema, field_validator
+from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from aegis.config.sections.kinds import DurationOrOff, Section, Words, written
 from aegis.config.sections.when import WhenSection, Window
@@ -20,6 +21,9 @@ NAME = r"^[a-z][a-z0-9_-]{0,63}$"
 RESERVED = frozenset({EVERYONE, TEAM, ON_CALL, "primary", "secondary"})
 """Words of a step that are no names."""
 _NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
+ROOMS = ("teams", "discord", "pagerduty")
+"""Services that reach a room or a team's own rotation, and no single person."""
+_MEMBER = re.compile(r"[UW][A-Z0-9]{2,30}")
 _MAIL = re.compile(r"[^@\s\x00-\x1f<>,;\"]{1,64}@[^@\s\x00-\x1f<>,;\"]{1,255}")
 
 
@@ -41,6 +45,25 @@ def _mail(value: object) -> str:
     return value
 
 
+def _member(value: object) -> str:
+    if not isinstance(value, str) or not _MEMBER.fullmatch(value):
+        raise ValueError("must be the id of a Slack member such as U024BE7LH (in the profile: Copy member ID)")
+    return value
+
+
+def _ways(value: object) -> object:
+    """The channels of a step, as a list; one that reaches no single person is said to."""
+    ways = [value] if isinstance(value, str) else value
+    rooms = [way for way in ways if way in ROOMS] if isinstance(ways, list) else []
+    if rooms:
+        raise ValueError(_no_person(rooms[0]))
+    return ways
+
+
+def _no_person(room: str) -> str:
+    return f"must not have {room}, which reaches no single person: that is email, slack, sms or phone; a route tells {room}"
+
+
 def _matcher(value: object) -> Matcher:
     return parse_matcher(value if isinstance(value, str) else "")
 
@@ -54,6 +77,7 @@ def _clock(value: object) -> int:
 
 Number = Annotated[str, BeforeValidator(_number), WithJsonSchema({"type": "string", "examples": ["+1-555-0101"]})]
 Mail = Annotated[str, BeforeValidator(_mail), WithJsonSchema({"type": "string", "format": "email"})]
+Member = Annotated[str, BeforeValidator(_member), WithJsonSchema({"type": "string", "pattern": f"^{_MEMBER.pattern}$"})]
 Match = Annotated[
     Matcher, PlainValidator(_matcher), WithJsonSchema({"type": "string", "examples": ["host=web-*", "severity!=LOW"]})
 ]
@@ -68,6 +92,8 @@ class ContactSection(Section):
     title: str = Field(default="", max_length=80)
     """How people call them: Team Lead, CTO."""
     email: Mail | None = None
+    slack: Member | None = None
+    """The member's id: direct messages of the bot, which needs `connectors: slack` with a token."""
     phone: Number | None = None
     """The number that is called, and texted unless sms names another."""
     sms: Number | None = None
@@ -81,6 +107,13 @@ class ContactSection(Section):
     """Whether not even a CRITICAL incident rings then."""
     stand_in: str = ""
     """The contact who is told instead in quiet hours."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _reaches_a_person(cls, value: object) -> object:
+        if isinstance(value, dict) and (rooms := [name for name in ROOMS if name in value]):
+            raise PydanticCustomError("choice", "{problem}", {"problem": _no_person(rooms[0])})
+        return value
 
 
 class OverrideSection(Section):
@@ -125,9 +158,9 @@ class StepSection(Section):
 
     to: Words = Field(min_length=1)
     """Contacts, roles, `primary`, `secondary`, `everyone`, `team`, `oncall`, `oncall:NAME`, `oncall:NAME:secondary`."""
-    by: Annotated[
-        list[Literal["email", "sms", "phone"]], BeforeValidator(lambda v: [v] if isinstance(v, str) else v)
-    ] = Field(min_length=1, max_length=len(CHANNELS))
+    by: Annotated[list[Literal["email", "slack", "sms", "phone"]], BeforeValidator(_ways)] = Field(
+        min_length=1, max_length=len(CHANNELS)
+    )
     wait: DurationOrOff = written("15m")
     """When nobody has acknowledged by then, the next step follows; `off`: it follows at once."""
     bridge: bool = False

@@ -33,6 +33,7 @@ UPDATE = names(
 )
 HOOK = names("text blocks attachments username icon_emoji icon_url channel link_names unfurl_links unfurl_media")
 ID = r"[CDG][A-Z0-9]{8,}"
+MEMBER = r"[UW][A-Z0-9]{2,}"
 
 
 def answer(asked: Asked, room: Room) -> Reply:
@@ -88,11 +89,11 @@ def _refusal(message: Inspector, known: frozenset[str]) -> Reply | None:
 
 
 def channel_id(name: str) -> str:
-    """The id of a channel: ids stay, a name always gives the same one."""
+    """The id of a channel: ids stay, a name always gives the same one; a member's id means the direct messages with them."""
     if re.fullmatch(ID, name):
         return name
     digest = hashlib.sha256(name.lstrip("#").encode()).hexdigest().upper()
-    return f"C0{digest[:9]}"
+    return f"{'D' if re.fullmatch(MEMBER, name) else 'C'}0{digest[:9]}"
 
 
 def _shown(arguments: dict[str, Any]) -> str:
