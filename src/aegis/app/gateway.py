@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import Final, Literal
 
 from aegis.app.keyring import KeyRing
 from aegis.config.settings import GatewaySettings
@@ -15,6 +15,13 @@ from aegis.core.secret import Secret
 from aegis.transport.relay import Limits, Relay
 
 Kind = Literal["anthropic", "openai"]
+
+
+FAMILIES: Final[Mapping[str, Sequence[str]]] = {
+    "anthropic": ("claude-*",),
+    "openai": ("gpt-*", "chatgpt-*", "o[0-9]*"),
+}
+"""How the vendors call their models: who asks for one in the other vendor's protocol is served by its own vendor."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,23 +45,29 @@ class GatewayParts:
     upstreams: tuple[Upstream, ...]
     keys: KeyRing
 
-    def upstream(self, kind: Kind, model: str) -> Upstream | None:
-        """Who is asked for a model: the first whose patterns name it, else the first of the kind without patterns."""
+    def upstream(self, kind: Kind, model: str, others: Sequence[Kind] = ()) -> Upstream | None:
+        """Who is asked for a model: the first whose patterns name it, of the caller's kind before the `others`; else the
+        vendor of another kind whose family it is of; else the first of the caller's kind without patterns.
+        """
         name = model.lower()
-        rest: Upstream | None = None
+        for wanted in (kind, *others):
+            for one in self.upstreams:
+                if one.settings.kind == wanted and _named(name, one.settings.models):
+                    return one
         for one in self.upstreams:
-            if one.settings.kind != kind:
-                continue
-            if any(fnmatchcase(name, pattern.lower()) for pattern in one.settings.models):
+            settings = one.settings
+            if settings.kind in others and not settings.models and _named(name, FAMILIES.get(settings.service, ())):
                 return one
-            if rest is None and not one.settings.models:
-                rest = one
-        return rest
+        return next((one for one in self.upstreams if one.settings.kind == kind and not one.settings.models), None)
 
     async def close(self) -> None:
         """Close every connection."""
         for one in self.upstreams:
             await one.relay.close()
+
+
+def _named(model: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(model, pattern.lower()) for pattern in patterns)
 
 
 def upstreams(settings: GatewaySettings, resolve: Callable[[Reference], Secret]) -> tuple[Upstream, ...]:

@@ -27,7 +27,7 @@ PART = st.one_of(
 TOOL = st.builds(
     lambda name, what, strict: {
         "type": "function",
-        "function": {"name": name, "description": what, "parameters": {"type": "object"}} | strict,
+        "function": {"name": name, "description": what, "parameters": {"type": "object"}, **strict},
     },
     NAME,
     TEXT,
@@ -119,11 +119,12 @@ def message_events(message: dict[str, Any], size: int) -> list[bytes]:
     def event(kind: str, **body: Any) -> bytes:
         return b"event: " + kind.encode() + b"\ndata: " + orjson.dumps({"type": kind, **body}) + b"\n\n"
 
-    begun = message | {"content": [], "stop_reason": None, "usage": message["usage"] | {"output_tokens": 1}}
+    begun: dict[str, Any] = message | {"content": [], "stop_reason": None, "usage": message["usage"] | {"output_tokens": 1}}
     events = [event("message_start", message=begun), event("ping")]
     for index, block in enumerate(message["content"]):
         tool = block["type"] == "tool_use"
-        empty = block | ({"input": {}} if tool else {"text": ""})
+        blank: dict[str, Any] = {"input": {}} if tool else {"text": ""}
+        empty = block | blank
         events.append(event("content_block_start", index=index, content_block=empty))
         text = dumps(block["input"]) if tool else block["text"]
         for at in range(0, len(text), size):
@@ -179,7 +180,7 @@ def test_a_program_that_did_not_ask_for_the_usage_of_a_stream_gets_none() -> Non
         "stop_sequence": None,
     }
     there = CompletionEvents(created=1, usage=False)
-    used = {"usage": {"input_tokens": 1, "output_tokens": 1}}
+    used: dict[str, Any] = {"usage": {"input_tokens": 1, "output_tokens": 1}}
     chunks = [chunk for event in message_events(message | used, 9) for chunk in there.take(event)]
     assert not any(b"usage" in chunk for chunk in chunks)
 

@@ -38,5 +38,9 @@ class GatewaySection(Section):
     upstreams: dict[str, UpstreamSection] = Field(default_factory=dict)
     output_tokens: int = Field(default=4_096, ge=1, le=1_000_000)
     """The cap put into a request that has none, unless its key has another."""
+    fallback: dict[str, Words] = Field(default_factory=dict, max_length=256)
+    """Models that answer in the place of one (or of a pattern) whose budget is used up or whose vendor fails, in order
+    (`claude-opus-*: [claude-haiku-4-5, gpt-6-luna]`).
+    """
     drains: int = Field(default=64, ge=0, le=10_000)
     """Streams whose program left that are read to their end, to know what they cost; more are cut off."""

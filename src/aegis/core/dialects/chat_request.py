@@ -7,7 +7,6 @@ All instructions (system, developer) become the one system prompt, as in Anthrop
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from numbers import Real
 from typing import Any, Final
 
 from aegis.core.dialects.fields import (
@@ -55,7 +54,7 @@ def to_messages(body: Mapping[str, Any]) -> Translated:
             raise no_counterpart(f"{name}={body[name]!r}", WHOSE)
     sent = told(body, _SAME)
     heat: Any = body.get("temperature")
-    if isinstance(heat, Real) and bool(heat > 1):
+    if not isinstance(heat, str | list | dict | None) and heat > 1:
         raise no_counterpart("a temperature above 1", WHOSE)
     cap = body.get("max_completion_tokens")
     cap = body.get("max_tokens") if cap is None else cap

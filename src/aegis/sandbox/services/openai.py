@@ -124,6 +124,9 @@ def _chat(asked: Asked, room: Room, _found: re.Match[str]) -> Reply:
     schema = {"json_schema": (shape.get("json_schema") or {}).get("schema") or {}, "json_object": {"type": "object"}}
     most = request.get("max_completion_tokens") or request.get("max_tokens") or 4_096
     said, whole, spent = _said(schema.get(shape.get("type", "")), "\n".join(users), most)
+    tool = _tool(request)
+    if tool is not None:
+        said, whole, spent = _said(tool.get("parameters") or {}, "\n".join(users), most)
     choices = request.get("n") or 1
     framing = tokens.REQUEST_TOKENS + tokens.MESSAGE_TOKENS * len(request["messages"])
     sent = framing + sum(map(tokens.count, every)) + tokens.count_json(request.get("tools")) + tokens.count_json(shape)
@@ -136,9 +139,9 @@ def _chat(asked: Asked, room: Room, _found: re.Match[str]) -> Reply:
         "choices": [
             {
                 "index": number,
-                "message": {"role": "assistant", "content": said, "refusal": None, "annotations": []},
+                "message": {"role": "assistant", "refusal": None, "annotations": [], **_spoken(said, tool, room)},
                 "logprobs": None,
-                "finish_reason": "stop" if whole else "length",
+                "finish_reason": ("stop" if tool is None else "tool_calls") if whole else "length",
             }
             for number in range(choices)
         ],
@@ -154,6 +157,23 @@ def _chat(asked: Asked, room: Room, _found: re.Match[str]) -> Reply:
     with_usage = bool((request.get("stream_options") or {}).get("include_usage"))
     events = chat_events(body, with_usage=with_usage) if request.get("stream") else None
     return _reply(asked, room, body, events, used, said)
+
+
+def _tool(request: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The function that the request says is to be called; left to choose, the sandbox calls none."""
+    functions = [tool["function"] for tool in request.get("tools") or () if tool.get("type") == "function"]
+    choice = request.get("tool_choice")
+    wanted = choice["function"]["name"] if isinstance(choice, dict) and choice.get("type") == "function" else None
+    if wanted is None and choice != "required":
+        return None
+    return next((one for one in functions if wanted in (None, one["name"])), None)
+
+
+def _spoken(said: str, tool: Mapping[str, Any] | None, room: Room) -> Document:
+    if tool is None:
+        return {"content": said}
+    function = {"name": tool["name"], "arguments": said}
+    return {"content": None, "tool_calls": [{"id": _id("call_", room), "type": "function", "function": function}]}
 
 
 def _reply(

@@ -17,6 +17,11 @@ def _pieces(text: str) -> Iterator[str]:
         yield text[start : start + DELTA]
 
 
+def _begun(number: int, call: Document) -> Document:
+    """The first piece of a call: its name, and nothing of its arguments."""
+    return {**call, "index": number, "function": {"name": call["function"]["name"], "arguments": ""}}
+
+
 def chat_events(body: Document, *, with_usage: bool) -> Iterator[bytes]:
     """The chunks of a chat completion; the last one before the end holds the usage, if it was asked for."""
     frame = {name: body[name] for name in ("id", "created", "model", "service_tier")}
@@ -32,8 +37,13 @@ def chat_events(body: Document, *, with_usage: bool) -> Iterator[bytes]:
 
     for one in body["choices"]:
         yield chunk(choice(one["index"], {"role": "assistant", "content": ""}))
-        for piece in _pieces(one["message"]["content"]):
+        for piece in _pieces(one["message"]["content"] or ""):
             yield chunk(choice(one["index"], {"content": piece}))
+        for number, call in enumerate(one["message"].get("tool_calls") or ()):
+            yield chunk(choice(one["index"], {"tool_calls": [_begun(number, call)]}))
+            for piece in _pieces(call["function"]["arguments"]):
+                more = {"index": number, "function": {"arguments": piece}}
+                yield chunk(choice(one["index"], {"tool_calls": [more]}))
         yield chunk(choice(one["index"], {}, one["finish_reason"]))
     if with_usage:
         yield chunk([], body["usage"])

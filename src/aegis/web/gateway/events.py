@@ -6,13 +6,22 @@ An event ends with a blank line (WHATWG HTML, server-sent events); vendors write
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, Protocol
 
+from aegis.core.errors import BadInput, Billed, ServiceError
+from aegis.web.gateway.dialects import Events
 from aegis.web.gateway.routes import StreamReader
 
 EVENT_MAX: Final = 4 * 1024 * 1024
 """A longer event is passed on unread: the longest answer of a model is about half a megabyte."""
 _END = re.compile(rb"\r\n\r\n|\n\n")
+
+
+class Passes(Protocol):
+    """What a stream's bytes go through on their way to the caller. Raises `ServiceError` where they cannot go on."""
+
+    def take(self, data: bytes) -> bytes: ...
+    def rest(self) -> bytes: ...
 
 
 class Passing:
@@ -56,3 +65,39 @@ class Passing:
                 kept.append(event)
         kept.append(events[start:])
         return b"".join(kept)
+
+
+class Translating:
+    """Takes a stream's bytes and gives back its events in the caller's dialect; `service` names the upstream in errors."""
+
+    __slots__ = ("_events", "_reader", "_service", "_tail")
+
+    def __init__(self, reader: StreamReader, events: Events, *, service: str) -> None:
+        self._reader, self._events, self._service = reader, events, service
+        self._tail = b""
+
+    def take(self, data: bytes) -> bytes:
+        """The bytes to pass on now. Raises `ServiceError` for events that nobody can read."""
+        whole, start, out = self._tail + data, 0, []
+        for end in _END.finditer(whole):
+            event = whole[start : end.end()]
+            start = end.end()
+            self._reader.see(event)
+            out.extend(self._said(event))
+        self._tail = whole[start:]
+        if len(self._tail) > EVENT_MAX:
+            raise self._failure()
+        return b"".join(out)
+
+    def rest(self) -> bytes:
+        """What is left at the end of the stream."""
+        return self.take(b"\n\n") if self._tail else b""
+
+    def _said(self, event: bytes) -> list[bytes]:
+        try:
+            return list(self._events.take(event))
+        except BadInput:
+            raise self._failure() from None
+
+    def _failure(self) -> ServiceError:
+        return ServiceError(self._service, "streamed what cannot be translated", retryable=False, billed=Billed.UNKNOWN)

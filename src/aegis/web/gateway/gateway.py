@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -10,17 +10,18 @@ import anyio
 import orjson
 from starlette.types import Receive, Scope, Send
 
-from aegis.app.gateway import GatewayParts, Upstream
-from aegis.app.keyring import Grant
-from aegis.core.calls import Call
-from aegis.core.errors import AegisError, BadInput, Billed, ServiceError
-from aegis.core.metering.bounds import Bounded
+from aegis.app.gateway import GatewayParts
+from aegis.core.errors import AegisError, BadInput, Billed, Refused, ServiceError
+from aegis.core.money import Nanos, format_usd
 from aegis.core.ports import Clock, NewId
 from aegis.governor.governor import Governor
 from aegis.governor.reservation import Reservation
 from aegis.transport.relay import Answer
 from aegis.web.gateway.asked import Asked, Bodies, read_json
+from aegis.web.gateway.candidates import Candidate, Work, candidates, leading
+from aegis.web.gateway.dialects import Dialect
 from aegis.web.gateway.doorman import Doorman
+from aegis.web.gateway.events import Passing, Translating
 from aegis.web.gateway.headers import down, told, up
 from aegis.web.gateway.models import PATH as MODELS
 from aegis.web.gateway.models import Models
@@ -31,6 +32,10 @@ from aegis.web.gateway.streams import LEFT, STALLED, Drains, Stream, last_word
 
 PASSED_STATUS: Final = frozenset({400, 404, 409, 413, 422, 429, 500, 503, 504, 529})
 """Failures that are the caller's to read; 401 and 403 are about the gateway's own key, which is nobody's business."""
+THE_CALLERS: Final = frozenset({400, 413, 422})
+"""Failures that are about the request itself: no other model would take it."""
+MESSAGE_MAX: Final = 2_000
+"""Of a vendor's refusal, where it is said in the other dialect."""
 ANSWER_SECONDS: Final = 60
 """A program that does not take an answer within a minute has left without saying so."""
 WRITTEN_AT_ONCE: Final = 32 * 1024
@@ -63,7 +68,7 @@ class Gateway:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         shape: Shape = "openai"
-        call_id = ""
+        work: Work | None = None
         try:
             asked = Asked(scope)
             shape = shape_of(asked)
@@ -73,20 +78,20 @@ class Gateway:
             route = route_of(asked)
             grant = self._doorman.admit(asked, route.name)
             self._doorman.take_turn(grant)
-            call_id = self._new_id("call")
+            work = Work(self._new_id("call"), asked, route, grant)
             grant.running += 1
             try:
-                await self._governed(asked, route, grant, call_id, receive, send)
+                work.body = await read_json(asked, receive, self._room)
+                work.chain = candidates(self._parts, work)
+                await self._governed(work, receive, send)
             finally:
                 grant.running -= 1
         except _Passed as passed:
-            await _answer(send, passed.status, passed.head, passed.body)
+            await _answer(send, passed.status, [*passed.head, *_told_of(work)], passed.body)
         except AegisError as error:
             refusal = refusal_of(error)
-            head = refusal_head(refusal)
-            if call_id:
-                head.append((b"x-aegis-call", call_id.encode()))
-            await _answer(send, refusal.status, head, error_json(shape, refusal, call_id))
+            head = [*refusal_head(refusal), *_told_of(work)]
+            await _answer(send, refusal.status, head, error_json(shape, refusal, work.id if work else ""))
 
     async def _list(self, asked: Asked, shape: Shape, send: Send) -> None:
         grant = self._doorman.admit(asked, "models")
@@ -94,101 +99,105 @@ class Gateway:
         body = await self._models.answer(asked, shape, grant)
         await _answer(send, 200, [(b"content-type", b"application/json")], body)
 
-    async def _governed(
-        self, asked: Asked, route: Route, grant: Grant, call_id: str, receive: Receive, send: Send
-    ) -> None:
-        body = await read_json(asked, receive, self._room)
-        bounded, upstream = self._bounded(body, route, grant)
-        call = Call(
-            id=call_id,
-            service=upstream.service,
-            operation=route.name,
-            worst=bounded.worst,
-            models=(bounded.model,),
-            scope=grant.scope,
-            attempt=asked.attempt(),
-            tier=bounded.tier,
-        )
-        head = up(asked, route.shape, upstream.credential, stream=bounded.stream)
-        path = asked.path + (b"?" + asked.query if asked.query else b"")
+    async def _governed(self, work: Work, receive: Receive, send: Send) -> None:
+        """Each candidate's upstream in turn, until one answers. What begins to be sent is never begun again."""
+        rest: Sequence[Candidate] = work.chain
+        while True:
+            run = leading(rest)
+            try:
+                whole = await self._attempt(work, run, receive, send)
+                break
+            except (Refused, ServiceError, _Passed) as error:
+                rest = rest[len(run) if isinstance(error, Refused) else rest.index(work.chosen) + 1 :]
+                if not rest or (isinstance(error, _Passed) and error.status in THE_CALLERS):
+                    raise
+        if whole is not None:  # sent when the call has ended: a program that takes its time holds no budget
+            await _answer(send, 200, *whole)
+
+    async def _attempt(
+        self, work: Work, run: Sequence[Candidate], receive: Receive, send: Send
+    ) -> tuple[Head, bytes] | None:
+        """One reservation and one request; the answer, or None where it was streamed."""
+        call = work.call(run)
         failed: _Passed | None = None
-        whole: tuple[Head, bytes] | None = None
+        reservation: Reservation | None = None
         try:
             async with self._governor.admit(call) as reservation:
                 self._standing.busy = True
-                answer = await upstream.relay.send(b"POST", path, head, bounded.raw)
+                one = work.choose(run, reservation.model)
+                upstream, bounded = one.upstream, one.bounded
+                head = up(work.asked, one.served.shape, upstream.credential, stream=bounded.stream)
+                answer = await upstream.relay.send(b"POST", one.path, head, bounded.raw)
                 if answer.status != 200:
-                    failed = await _failed(answer, upstream)
+                    failed = await _failed(answer, one, work)
                     raise _meaning(upstream.service, answer.status)
-                if bounded.stream and route.stream is not None:
-                    await self._stream(answer, reservation, route, bounded, grant, receive, send)
-                else:
-                    whole = await self._whole(answer, reservation, route, grant)
+                if bounded.stream and one.served.stream is not None:
+                    await self._stream(answer, reservation, work, receive, send)
+                    return None
+                return await self._whole(answer, reservation, work)
         except ServiceError:
             if failed is None:
                 raise
             raise failed from None
-        if whole is not None:  # sent when the call has ended: a program that takes its time holds no budget
-            await _answer(send, 200, *whole)
-
-    def _bounded(self, body: dict[str, Any], route: Route, grant: Grant) -> tuple[Bounded, Upstream]:
-        """The request as it will be sent, and who is asked. Raises `Refusal` and `BadInput`."""
-        model = body.get("model")
-        upstream = self._parts.upstream(route.shape, model if isinstance(model, str) else "")
-        if upstream is None:
-            raise Refusal(404, f"no upstream is configured for {route.name}", code="no_upstream")
-        settings = upstream.settings
-        cap = grant.key.output_tokens or self._parts.settings.output_tokens
-        bounded = route.bound(body, cap, settings.vendor, settings.allow_fields)
-        if not grant.allows_model(bounded.model):
-            raise Refusal(403, f"this key may not ask {bounded.model}", code="model_not_allowed")
-        return bounded, upstream
+        finally:
+            work.spent += reservation.cost if reservation is not None else 0
 
     # --- answers -----------------------------------------------------------------------------------------------
 
-    async def _whole(self, answer: Answer, reservation: Reservation, route: Route, grant: Grant) -> tuple[Head, bytes]:
+    async def _whole(self, answer: Answer, reservation: Reservation, work: Work) -> tuple[Head, bytes]:
         """An answer in one piece. It is read to its end also when the program has left: only then its cost is known."""
         body = await answer.read()
-        if route.usage is None:
+        usage, dialect = work.chosen.served.usage, work.chosen.dialect
+        if usage is None:
             reservation.settle({"requests": 1})
         else:
-            _settle(reservation, route.usage, body)
-        remaining = self._standing.remaining(reservation)
-        said = told(reservation, remaining, cost=reservation.cost if reservation.end else reservation.worst)
-        return [*down(answer), *said, *self._doorman.rate_head(grant)], body
+            _settle(reservation, usage, body)
+        if dialect is not None:
+            body = _translated(body, dialect, self._now())
+        cost = reservation.cost if reservation.end else reservation.worst
+        return [*down(answer), *self._told(reservation, work, cost=work.spent + cost)], body
+
+    def _told(self, reservation: Reservation, work: Work, *, cost: Nanos | None) -> Head:
+        said = told(reservation, self._standing.remaining(reservation), cost=cost, before=work.spent)
+        return [*said, *work.said(), *self._doorman.rate_head(work.grant)]
+
+    def _now(self) -> int:
+        return int(self._clock.now().timestamp())
 
     async def _stream(
         self,
         answer: Answer,
         reservation: Reservation,
-        route: Route,
-        bounded: Bounded,
-        grant: Grant,
+        work: Work,
         receive: Receive,
         send: Send,
     ) -> None:
-        assert route.stream is not None, "only streaming routes stream"
-        stream = Stream(route, route.stream(bounded), hides=bounded.hides_usage, clock=self._clock)
-        grant.watchers.add(stream.end)
+        stream = self._made(work)
+        work.grant.watchers.add(stream.end)
         self._streams[stream] = reservation
         reservation.interrupted = partial(stream.end, "stopped")
         try:
-            head = [
-                *down(answer),
-                *told(reservation, self._standing.remaining(reservation), cost=None),
-                *self._doorman.rate_head(grant),
-            ]
+            head = [*down(answer), *self._told(reservation, work, cost=None)]
             await send({"type": "http.response.start", "status": 200, "headers": head})
             await stream.relay(answer, receive, send, self._shrinking(stream, reservation))
             if stream.why in (LEFT, STALLED):
                 await stream.drain(answer, self._drains)
         finally:
-            grant.watchers.discard(stream.end)
+            work.grant.watchers.discard(stream.end)
             del self._streams[stream]
             stream.settle(reservation)
             answer.abort()
         if stream.why not in (LEFT, STALLED):
-            await self._end(stream, route, reservation, send)
+            await self._end(stream, work.route, reservation, send)
+
+    def _made(self, work: Work) -> Stream:
+        one, dialect = work.chosen, work.chosen.dialect
+        assert one.served.stream is not None, "only streaming routes stream"
+        reader = one.served.stream(one.bounded)
+        if dialect is None:
+            return Stream(reader, Passing(reader, one.served.marks, hides=one.bounded.hides_usage), self._clock)
+        events = dialect.events(work.body, self._now())
+        return Stream(reader, Translating(reader, events, service=one.upstream.service), self._clock)
 
     def _shrinking(self, stream: Stream, reservation: Reservation) -> Callable[[], None]:
         """What is done after each piece: once the stream has told its input, the hold is down to that."""
@@ -232,15 +241,44 @@ def _settle(reservation: Reservation, usage: Callable[[Any], Any], body: bytes) 
         return
 
 
-async def _failed(answer: Answer, upstream: Upstream) -> _Passed | None:
+def _translated(body: bytes, dialect: Dialect, now: int) -> bytes:
+    """An answer as the caller's own vendor would have given it."""
+    try:
+        return orjson.dumps(dialect.answer(orjson.loads(body), now))
+    except (BadInput, orjson.JSONDecodeError):
+        raise Refusal(502, "the upstream answered what cannot be translated", code="upstream_failed") from None
+
+
+def _told_of(work: Work | None) -> Head:
+    """What is said of a request that failed."""
+    if work is None:
+        return []
+    cost = [(b"x-aegis-cost-usd", format_usd(work.spent).encode())] if work.tries else []
+    return [(b"x-aegis-call", work.id.encode()), *cost]
+
+
+async def _failed(answer: Answer, one: Candidate, work: Work) -> _Passed | None:
     """What the caller gets of a failure; None where it is about the gateway itself."""
     body = await answer.read()
     if answer.status not in PASSED_STATUS:
         return None
+    upstream = one.upstream
     credential = upstream.credential[1].removeprefix(b"Bearer ") if upstream.credential else b""
     if credential and credential in body:
         return None
+    if one.dialect is not None:
+        refusal = Refusal(answer.status, f"{upstream.service}: {_message(body)}", code="upstream_refused")
+        body = error_json(work.route.shape, refusal, work.id)
     return _Passed(answer.status, down(answer), body)
+
+
+def _message(body: bytes) -> str:
+    """What a vendor's refusal says: all of them say it in `error.message`."""
+    try:
+        error = orjson.loads(body)["error"]["message"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return "refused without saying why"
+    return str(error)[:MESSAGE_MAX]
 
 
 def _meaning(service: str, status: int) -> ServiceError:

@@ -55,20 +55,28 @@ def down(answer: Answer) -> Head:
     return [pair for pair in answer.headers if pair[0] in _DOWN]
 
 
-def told(reservation: Reservation, remaining: int | None, *, cost: Nanos | None) -> Head:
-    """What Aegis says of a call: its name, model, cost (what it may cost at most, where it is not known yet)."""
+def told(reservation: Reservation, remaining: int | None, *, cost: Nanos | None, before: Nanos = 0) -> Head:
+    """What Aegis says of a call: its name, model, cost (what it may cost at most, where it is not known yet, with what
+    attempts `before` it came to).
+    """
     head: Head = [
         (b"x-aegis-call", reservation.call.id.encode()),
         (b"x-aegis-model", reservation.model.encode("ascii", "replace")),
-        (b"x-aegis-cache", b"hit" if reservation.cached is not None else b"off"),
+        (b"x-aegis-cache", _cache(reservation)),
     ]
     if cost is None:
-        head.append((b"x-aegis-cost-max-usd", format_usd(reservation.worst).encode()))
+        head.append((b"x-aegis-cost-max-usd", format_usd(before + reservation.worst).encode()))
     else:
         head.append((b"x-aegis-cost-usd", format_usd(cost).encode()))
     if remaining is not None:
         head.append((b"x-aegis-budget-remaining-pct", b"%d" % remaining))
     return head
+
+
+def _cache(reservation: Reservation) -> bytes:
+    if not reservation.call.cache_key:
+        return b"off"
+    return b"miss" if reservation.cached is None else b"hit"
 
 
 def _short(asked: Asked, name: bytes) -> bytes:

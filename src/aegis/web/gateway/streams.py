@@ -18,9 +18,9 @@ from aegis.core.errors import BadInput, ServiceError
 from aegis.core.ports import Clock
 from aegis.governor.reservation import Reservation
 from aegis.transport.relay import Answer
-from aegis.web.gateway.events import Passing
+from aegis.web.gateway.events import Passes
 from aegis.web.gateway.refusals import Refusal, Shape, error_body
-from aegis.web.gateway.routes import Route, StreamReader
+from aegis.web.gateway.routes import StreamReader
 
 DRAIN_SECONDS: Final = 600
 """How long a stream is read that nobody listens to: as long as the vendors' own clients would have waited."""
@@ -39,9 +39,8 @@ class Drains:
 class Stream:
     """One stream on its way from an upstream to a program."""
 
-    def __init__(self, route: Route, reader: StreamReader, *, hides: bool, clock: Clock) -> None:
-        self._route, self._clock, self.reader = route, clock, reader
-        self._passing = Passing(reader, route.marks, hides=hides)
+    def __init__(self, reader: StreamReader, passing: Passes, clock: Clock) -> None:
+        self._clock, self.reader, self._passing = clock, reader, passing
         self._scope = anyio.CancelScope()
         self._sending_since_ns = 0
         self.why = ""

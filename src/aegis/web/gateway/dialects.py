@@ -1,0 +1,60 @@
+"""Which operations an upstream of the other kind can serve, and how its words are said in the caller's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from aegis.app.gateway import Kind
+from aegis.core.dialects.chat_answer import MessageEvents, to_message
+from aegis.core.dialects.chat_request import to_messages
+from aegis.core.dialects.fields import Translated
+from aegis.core.dialects.message_answer import CompletionEvents, to_completion
+from aegis.core.dialects.messages_request import to_chat
+from aegis.web.gateway.routes import ROUTES, Route
+
+Body = Mapping[str, Any]
+
+
+class Events(Protocol):
+    """Says the events of a stream in the other dialect; raises `BadInput`."""
+
+    def take(self, event: bytes) -> Iterator[bytes]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """An operation as the other kind serves it. `request` takes a body and whether the vendor itself is asked; `answer`
+    and `events` take the time of now in seconds.
+    """
+
+    path: bytes
+    served: Route
+    request: Callable[[Body, bool], Translated]
+    answer: Callable[[Any, int], Body]
+    events: Callable[[Body, int], Events]
+
+
+def _usage_asked(body: Body) -> bool:
+    options = body.get("stream_options")
+    return isinstance(options, Mapping) and options.get("include_usage") is True
+
+
+_MESSAGES, _CHAT = b"/v1/messages", b"/v1/chat/completions"
+DIALECTS: Final[Mapping[tuple[str, Kind], Dialect]] = {
+    ("chat.completions", "anthropic"): Dialect(
+        path=_MESSAGES,
+        served=ROUTES[_MESSAGES],
+        request=lambda body, _vendor: to_messages(body),
+        answer=lambda answer, now: to_completion(answer, created=now),
+        events=lambda body, now: CompletionEvents(created=now, usage=_usage_asked(body)),
+    ),
+    ("messages", "openai"): Dialect(
+        path=_CHAT,
+        served=ROUTES[_CHAT],
+        request=lambda body, vendor: to_chat(body, vendor=vendor),
+        answer=lambda answer, _now: to_message(answer),
+        events=lambda _body, _now: MessageEvents(),
+    ),
+}
