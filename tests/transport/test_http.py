@@ -7,6 +7,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import anyio
 import anyio.abc
@@ -442,3 +443,22 @@ def certificate(name: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:
         file.flush()
         server.load_cert_chain(file.name)
     return server, ssl.create_default_context(cadata=pem.decode())
+
+
+async def test_a_unix_socket_is_spoken_to_and_nothing_else_stands_behind_it(tmp_path: Path) -> None:
+    at = str(tmp_path / "engine.sock")
+    heard: list[bytes] = []
+
+    async def engine(stream: anyio.abc.SocketStream) -> None:
+        heard.append(await stream.receive())
+        await stream.send(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nOK")
+
+    async with await anyio.create_unix_listener(at) as listener, anyio.create_task_group() as tasks:
+        tasks.start_soon(listener.serve, engine)
+        door = OutboundHttp(clock=FixedClock(), observer=lambda _: None, unix_socket=at)
+        answer = await door.send(HttpRequest(service="docker", method="GET", url="http://localhost/_ping"))
+        with pytest.raises(ServiceError, match="behind a socket"):
+            await door.send(HttpRequest(service="docker", method="GET", url="https://example.com/_ping"))
+        await door.close()
+        tasks.cancel_scope.cancel()
+    assert (answer.status, answer.body, heard[0].splitlines()[0]) == (200, b"OK", b"GET /_ping HTTP/1.1")

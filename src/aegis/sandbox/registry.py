@@ -13,6 +13,7 @@ from aegis.sandbox.services import (
     cloudwatch,
     datadog,
     discord,
+    docker,
     email,
     freetier,
     jira,
@@ -49,5 +50,6 @@ SERVICES: Mapping[str, Service] = {
         athena.SERVICE,
         bedrock.SERVICE,
         freetier.SERVICE,
+        docker.SERVICE,
     )
 }

@@ -40,7 +40,8 @@ _ENCODINGS_READ = ("", "identity", "gzip")
 
 class OutboundHttp:
     """The `Http` port on aiohttp. `allow_private` names the hosts (of connectors configured so) that may stand on a
-    private address; `tls` replaces the system's trusted authorities.
+    private address; `tls` replaces the system's trusted authorities. `unix_socket` is a file that everything is sent to
+    instead of an address: then a request's host is `localhost`.
 
     Call `close` in the end; it needs the same event loop as `send`.
     """
@@ -52,8 +53,9 @@ class OutboundHttp:
         observer: Observer,
         allow_private: Collection[str] = (),
         tls: ssl.SSLContext | None = None,
+        unix_socket: str = "",
     ) -> None:
-        self._clock, self._observer, self._tls = clock, observer, tls
+        self._clock, self._observer, self._tls, self._unix_socket = clock, observer, tls, unix_socket
         self._allow_private = frozenset(host.rstrip(".").lower() for host in allow_private)
         self._sessions: dict[Reach, aiohttp.ClientSession] = {}
 
@@ -94,6 +96,8 @@ class OutboundHttp:
         loopback = is_loopback(host)
         if url.scheme != "https" and not (url.scheme == "http" and loopback):
             _refuse(request.service, f"{host} must be reached by https; plain http is for this machine only")
+        if self._unix_socket and host != "localhost":
+            _refuse(request.service, "only localhost stands behind a socket")
         return url, "loopback" if loopback else "private" if host in self._allow_private else "public"
 
     def _session(self, reach: Reach) -> aiohttp.ClientSession:
@@ -105,13 +109,7 @@ class OutboundHttp:
         tracing.on_connection_create_end.append(_note_connected)
         tracing.on_connection_reuseconn.append(_note_connected)
         session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=CONNECTIONS_MAX,
-                keepalive_timeout=KEEP_IDLE_SECONDS,
-                use_dns_cache=False,  # the resolver of the system caches; an address that moved is seen at once
-                socket_factory=_socket_factory(reach),
-                ssl=self._tls or True,
-            ),
+            connector=self._connector(reach),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             trust_env=False,
@@ -121,6 +119,19 @@ class OutboundHttp:
         session._retry_connection = False  # noqa: SLF001
         self._sessions[reach] = session
         return session
+
+    def _connector(self, reach: Reach) -> aiohttp.BaseConnector:
+        import aiohttp
+
+        if self._unix_socket:
+            return aiohttp.UnixConnector(self._unix_socket, limit=CONNECTIONS_MAX, keepalive_timeout=KEEP_IDLE_SECONDS)
+        return aiohttp.TCPConnector(
+            limit=CONNECTIONS_MAX,
+            keepalive_timeout=KEEP_IDLE_SECONDS,
+            use_dns_cache=False,  # the resolver of the system caches; an address that moved is seen at once
+            socket_factory=_socket_factory(reach),
+            ssl=self._tls or True,
+        )
 
     async def _attempt(self, request: HttpRequest, url: URL, reach: Reach) -> HttpAnswer | ServiceError:
         import aiohttp
