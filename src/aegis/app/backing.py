@@ -12,10 +12,12 @@ from typing import Final
 import anyio
 
 from aegis import __version__
+from aegis.app.auditing import copy_of
 from aegis.app.services import quotas
 from aegis.config.settings import Config
 from aegis.core.budgets import BudgetBook
 from aegis.core.errors import ConfigError
+from aegis.core.ports import NewId
 from aegis.core.references import Reference
 from aegis.core.secret import Secret
 from aegis.emergency import lineage
@@ -134,7 +136,6 @@ async def put_back(
         book=BudgetBook((*config.budgets, *quotas(config))),
         filled=filled,
     )
-    audit_file = home / config.audit_file if config.audit_file else None
     work = partial(
         restore,
         file,
@@ -142,7 +143,7 @@ async def put_back(
         home=home,
         store=config.store.path(home),
         restoring=restoring,
-        audit_file=audit_file,
+        audit_file=copy_of(config, home),
     )
     return await anyio.to_thread.run_sync(work)
 
@@ -166,6 +167,15 @@ class Backups:
         await back_up(self.config, self.home, self.keys, to=to, new_id=self.new_id(), now=now)
         self.keys.known.clear()
         await anyio.to_thread.run_sync(partial(thin_out, to, settings.keep))
+
+
+def backups_of(
+    config: Config, home: Path, resolve: Callable[[Reference], Secret], keys: Keys | None, new_id: NewId
+) -> Backups | None:
+    """Backups by the clock, where they are configured and there is something to lock them with."""
+    if config.backup is None or keys is None:
+        return None
+    return Backups(config=config, home=home, keys=backup_keys(config, keys, resolve), new_id=lambda: new_id("sto"))
 
 
 def _due(made: Sequence[Path], now: datetime, every: timedelta) -> bool:

@@ -153,7 +153,7 @@ class Checklist:
             actuator = self.parts.actuators.get(target.kind)
             state = await actuator.status(target) if actuator else "unknown"
             running += [f"{target.name} ({state})"] if state in ("running", "unknown") else []
-        on = any(one.stopped and one.scope == stop.plan.scope for one in await self.parts.board.switches())
+        on = stop.plan.only_targets or any(one.stopped and one.scope == stop.plan.scope for one in await self.parts.board.switches())
         running += [] if on else [f"admissions of {scope_words(stop)}"]
         text = f"not stopped: {', '.join(running)}" if running else f"{len(stop.touched)} targets and admissions"
         return Check(name="stopped", good=not running, text=text)
@@ -206,7 +206,7 @@ def parts_of(
 def stop_and_return(app: App, database: Database, ask: Callable[[], Awaitable[Sequence[Tried]]]) -> Emergency:
     """Stop and return, wired to a running Aegis; `ask` asks every service whether it would take what is sent."""
     governor, settings = app.governor, app.config.emergency
-    parts = parts_of(database, app.clock, app.new_id)
+    parts = parts_of(database, app.clock, app.new_id, audit=app.audit)
     checklist = Checklist(parts=parts, governor=governor, outbox=app.outbox, incidents=app.incidents, ask=ask)
     around = Surroundings(
         chronicle=Telling(app.pipeline, app.incidents, app.outbox),

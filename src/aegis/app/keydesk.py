@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from aegis.app.auditing import Noted
 from aegis.core.errors import BadInput
 from aegis.core.ports import Clock
 from aegis.core.secret import Secret
@@ -23,18 +24,30 @@ class MadeKey:
 
 
 class KeyDesk:
-    """`randbits` gives random bits (`secrets.randbits`); `routes` are the names that a key may be held to."""
+    """`randbits` gives random bits (`secrets.randbits`); `routes` are the names that a key may be held to; `noted` writes
+    into the audit log that `who` did it.
+    """
 
     def __init__(
-        self, keys: SqliteKeys, *, clock: Clock, pepper: bytes, randbits: Callable[[int], int], routes: Sequence[str]
+        self,
+        keys: SqliteKeys,
+        *,
+        clock: Clock,
+        pepper: bytes,
+        randbits: Callable[[int], int],
+        routes: Sequence[str],
+        noted: Noted | None = None,
+        who: str = "",
     ) -> None:
         self._keys, self._clock, self._pepper, self._randbits = keys, clock, pepper, randbits
         self._routes = tuple(routes)
+        self._noted, self._who = noted, who
 
     async def create(self, name: str, **rights: Any) -> MadeKey:
         """A new key. `rights` are fields of `VirtualKey`. Raises `BadInput` when the name is taken or a right is none."""
         made = self._make(name, rights)
         await self._keys.add(made.key, now=self._clock.now())
+        await self._note("key.created", name, made.key.id)
         return made
 
     async def rotate(self, name: str, *, grace: timedelta) -> MadeKey:
@@ -45,6 +58,7 @@ class KeyDesk:
         made = self._make(old.name, rights | {"expires_at": old.expires_at})
         now = self._clock.now()
         await self._keys.rotate(made.key, now=now, until=now + grace)
+        await self._note("key.rotated", name, made.key.id)
         return made
 
     async def revoke(self, name: str) -> int:
@@ -52,6 +66,7 @@ class KeyDesk:
         ended = await self._keys.revoke(name, now=self._clock.now())
         if not ended:
             raise BadInput(f"there is no key {name[:64]} that may be used", code="no_such_key")
+        await self._note("key.revoked", name, f"{ended} keys")
         return ended
 
     async def limit(self, name: str, **rights: Any) -> Sequence[VirtualKey]:
@@ -59,6 +74,7 @@ class KeyDesk:
         self._check(rights)
         changed = [replace(key, **rights) for key in await self.of(name)]
         await self._keys.limit(changed)
+        await self._note("key.limited", name, ", ".join(sorted(rights)))
         return changed
 
     async def of(self, name: str) -> Sequence[VirtualKey]:
@@ -68,6 +84,10 @@ class KeyDesk:
         if not found:
             raise BadInput(f"there is no key {name[:64]} that may be used", code="no_such_key")
         return found
+
+    async def _note(self, what: str, name: str, of: str) -> None:
+        if self._noted is not None:
+            await self._noted(self._who, what, {"name": name, "of": of})
 
     def _make(self, name: str, rights: dict[str, Any]) -> MadeKey:
         check_name(name)

@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 
 from aegis.app.actions import BudgetActions
+from aegis.app.auditing import audit_of
+from aegis.app.backing import backups_of
 from aegis.app.emergency import stop_and_return
 from aegis.app.gateway import GatewayParts, upstreams
 from aegis.app.hub import Hub
@@ -52,6 +54,7 @@ from aegis.incidents.pipeline import Pipeline
 from aegis.incidents.pseudonyms import Pseudonyms
 from aegis.incidents.record import Record
 from aegis.incidents.rules.pack import load_pack
+from aegis.secrets.keys import Keys
 from aegis.stores.answers import SqliteAnswers
 from aegis.stores.arrivals import SqliteArrivals
 from aegis.stores.database import Database
@@ -104,11 +107,12 @@ async def open_app(
     machine: Machine | None = None,
     observers: tuple[Observer, ...] = (),
     link_base: str = "",
+    locks: Keys | None = None,
 ) -> AsyncIterator[App]:
     """One whole Aegis on the store in `home`, until the block ends.
 
     `resolve` gives the secrets that the configuration refers to; `link_base` is the dashboard's address, for links in
-    messages. Raises `ConfigError` and `StoreError`: then nothing was started.
+    messages; `locks` are the keys of backups, where those are made by the clock. Raises `ConfigError` and `StoreError`: then nothing was started.
     """
     machine = machine or Machine()
     hub = Hub(*observers)
@@ -139,6 +143,7 @@ async def open_app(
         app.messengers, app.heartbeat = messengers, heartbeat_of(app, http, resolve)
         app.gateway = GatewayParts(settings=config.gateway, upstreams=behind, keys=app.keys)
         opened.push_async_callback(app.gateway.close)
+        app.backups = backups_of(config, home, resolve, locks, machine.ids())
         hub.add(app.notice, app.actions.notice, *app.batches)
         await app.pipeline.resume()
         for chore in app.chores:
@@ -183,6 +188,8 @@ async def _wired(
     channels = [notifier.name for notifier in parts.notifiers]
     analysing = await _analysing(config, machine, parts, governor, lookups)
     pipeline = _pipeline(detector, told.record, parts, governor, analysing, machine)
+    audit = audit_of(config, home, database, clock)
+    pipeline.desk.noted = audit.note
     keys = KeyRing(SqliteKeys(database), clock, pepper(home))
     overrides = Overrides(_budgets(config), governor=governor, lookups=lookups, more=keys.budgets)
     fallbacks = _fallbacks(config, outbox, machine, channels, told.lanes)
@@ -209,6 +216,7 @@ async def _wired(
         silences=told.silences,
         telling=told.telling,
         keys=keys,
+        audit=audit,
         store_under_way=lambda: database.under_way,
         problems=tuple(str(problem) for problem in detector.problems),
         forget=detector.expire,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from aegis.app.actions import LEVEL_SEVERITY, BudgetActions
+from aegis.app.backing import LOOK_MS, Backups
 from aegis.app.crossings import facts_of
 from aegis.app.emergency import Emergency
 from aegis.app.gateway import GatewayParts
@@ -29,6 +30,7 @@ from aegis.core.keyshapes import mask_keys
 from aegis.core.money import Nanos
 from aegis.core.ports import Clock, Events, Incidents, Messenger, NewId, Outbox, Work
 from aegis.core.telemetry import EventsTaken, Happened, LevelCrossed, LoopFailed, ServiceStands
+from aegis.emergency.audit import AuditLog
 from aegis.incidents.delivery import Lanes
 from aegis.incidents.desk import Desk
 from aegis.incidents.formats.records import Rejected
@@ -111,12 +113,13 @@ class App:
     silences: SqliteSilences
     telling: Telling
     keys: KeyRing
+    audit: AuditLog
     chores: tuple[Callable[[], Awaitable[None]], ...] = ()
     store_under_way: Callable[[], int] = lambda: 0
     problems: tuple[str, ...] = ()
     forget: Callable[[datetime], object] = lambda _now: None
     messengers: Mapping[str, Messenger] = field(default_factory=dict)
-    """The ways to one person, by channel: `email`, `sms`, `phone`."""
+    """The ways to one person, by channel: `email`, `slack`, `sms`, `phone`."""
     arrived: anyio.Event = field(default_factory=anyio.Event)
     crossings: list[LevelCrossed] = field(default_factory=list)
     newest: datetime = LONG_AGO
@@ -132,6 +135,8 @@ class App:
     """The way in for webhooks and links; there once the parts are wired."""
     emergency: Emergency | None = None
     """Stop and return; there once the parts are wired."""
+    backups: Backups | None = None
+    """Backups by the clock, where they are configured."""
     gateway: GatewayParts | None = None
     """What the gateway stands on; there once the parts are wired."""
 
@@ -265,6 +270,8 @@ class App:
         loops.every(STANDS_MS, self._tell_stands, name="health")
         if self.heartbeat is not None and self.config.heartbeat is not None:
             loops.every(self.config.heartbeat.every_ms, self.heartbeat.beat, name="heartbeat")
+        if self.backups is not None:
+            loops.every(LOOK_MS, self.backups.tick, name="backup")
         self.health = loops.health
         await loops.run()
 

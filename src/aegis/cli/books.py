@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from aegis.config.settings import Config
     from aegis.core.budgets import Balance, Budget, BudgetBook
     from aegis.core.ports import Clock
+    from aegis.emergency.audit import AuditLog
     from aegis.governor.account import Account
     from aegis.stores.database import Database
     from aegis.stores.ledger import SqliteLedger
@@ -31,6 +32,7 @@ class Books:
     written: Sequence[Budget]
     book: BudgetBook
     account: Account
+    audit: AuditLog
 
 
 @asynccontextmanager
@@ -38,6 +40,7 @@ async def books(run: Session, *, make: bool = False) -> AsyncIterator[Books]:
     """The books of this session. `make` makes a store where there is none yet; without it that raises `BadInput`.
     Raises `StoreError`, and `ConfigError` for a configuration that cannot be used.
     """
+    from aegis.app.auditing import audit_of
     from aegis.app.overrides import SETTING, overridden, read
     from aegis.app.services import quotas
     from aegis.app.system import SystemClock
@@ -65,7 +68,8 @@ async def books(run: Session, *, make: bool = False) -> AsyncIterator[Books]:
             ledger=ledger,
             written=written,
             book=book,
-            account=Account(ledger, book, clock, lambda _row: 0),
+            audit=audit_of(config, run.home, database, clock),
+            account=Account(ledger, book, clock, dict),
         )
 
 

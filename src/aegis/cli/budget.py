@@ -114,6 +114,8 @@ async def _set(run: Session, name: str, window: WindowKind, level: Level, text: 
             raise BadInput(f"AMOUNT {error}", code="bad_amount") from error
         word = Override(budget=name, window=window, level=level, amount=amount, by=who(run), at=here.clock.now())
         budget = await add(here.lookups, here.written, word)
+        set_to = {"budget": name, "window": window, "level": level, "amount": text}
+        await here.audit.note(word.by, "budget.set", set_to)
     levels = next((dict(one.levels()) for one in budget.windows if one.window.kind == window), {})
     now = {one: exact(units_, unit) for one, units_ in levels.items()}
     if as_json:

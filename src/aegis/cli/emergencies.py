@@ -38,6 +38,7 @@ class Desk:
 @asynccontextmanager
 async def desk(run: Session) -> AsyncIterator[Desk]:
     """The stops of this session's store, made if need be; also while Aegis runs. Raises `StoreError`, `ConfigError`."""
+    from aegis.app.auditing import audit_of
     from aegis.app.emergency import parts_of
     from aegis.app.system import SystemClock, random_ids
     from aegis.emergency.planning import Orders
@@ -49,7 +50,7 @@ async def desk(run: Session) -> AsyncIterator[Desk]:
     database = await Database.open(config.store.path(run.make_home()))
     try:
         new_id = random_ids(clock)
-        parts = parts_of(database, clock, new_id)
+        parts = parts_of(database, clock, new_id, audit=audit_of(config, run.home, database, clock))
         orders = Orders(parts, new_id=new_id, preauthorised=config.emergency.preauthorised)
         yield Desk(database=database, stops=SqliteStops(database), ledger=SqliteLedger(database, clock), orders=orders)
     finally:

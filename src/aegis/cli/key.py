@@ -149,9 +149,11 @@ def list_(everything: bool, as_json: bool) -> None:
 async def key_desk(run: Session) -> AsyncIterator[tuple[KeyDesk, datetime, SqliteKeys]]:
     import secrets
 
+    from aegis.app.auditing import audit_of
     from aegis.app.keydesk import KeyDesk
     from aegis.app.keyring import pepper
     from aegis.app.system import SystemClock
+    from aegis.cli.books import who
     from aegis.stores.database import Database
     from aegis.stores.keys import SqliteKeys
     from aegis.web.gateway.routes import NAMES
@@ -161,7 +163,15 @@ async def key_desk(run: Session) -> AsyncIterator[tuple[KeyDesk, datetime, Sqlit
     database = await Database.open(config.store.path(home))
     try:
         keys = SqliteKeys(database)
-        desk = KeyDesk(keys, clock=clock, pepper=pepper(home), randbits=secrets.randbits, routes=NAMES)
+        desk = KeyDesk(
+            keys,
+            clock=clock,
+            pepper=pepper(home),
+            randbits=secrets.randbits,
+            routes=NAMES,
+            noted=audit_of(config, home, database, clock).note,
+            who=who(run),
+        )
         yield desk, clock.now(), keys
     finally:
         await database.close()

@@ -48,6 +48,7 @@ COMMANDS: Lazy = {
     "notify": ("aegis.cli.notify:group", "Send a test message to a configured service."),
     "inbound": ("aegis.cli.inbound:group", "Webhooks from other services: where to send them, a test of each."),
     "attack": ("aegis.cli.attack:group", "The MITRE ATT&CK catalogue."),
+    "audit": ("aegis.cli.audit:group", "Who did what and when; whether the record was changed."),
     "db": ("aegis.cli.db:group", "Back up, verify and restore everything that Aegis keeps."),
     "sandbox": ("aegis.cli.sandbox:group", "The stand-in for every outside service."),
     "completion": ("aegis.cli.completion:command", "Print the completion script of a shell."),

@@ -69,6 +69,7 @@ async def opened(
                 machine=machine,
                 observers=observers,
                 link_base=link_base,
+                locks=session.secrets(session.config()).keys,
             )
         )
         yield app, world

@@ -52,6 +52,7 @@ def add(matchers: tuple[str, ...], as_json: bool, **wanted: Any) -> None:
 
 
 async def _add(run: Session, matchers: tuple[str, ...], wanted: dict[str, Any], as_json: bool) -> None:
+    from aegis.app.auditing import audit_of
     from aegis.app.system import SystemClock
     from aegis.cli.books import who
     from aegis.stores.silences import SqliteSilences
@@ -60,6 +61,8 @@ async def _add(run: Session, matchers: tuple[str, ...], wanted: dict[str, Any], 
     made = _made(matchers, {**wanted, "owner": wanted["owner"] or who(run)}, now)
     async with _store(run) as database:
         await SqliteSilences(database).add(made, now=now)
+        facts = {"silence": made.id, "reason": made.reason, "what": " ".join(one.text() for one in made.matchers)}
+        await audit_of(run.config(), run.home, database, SystemClock()).note(who(run), "silence.added", facts)
     if as_json:
         show_json("silence", **row(made, now))
     else:
@@ -121,11 +124,16 @@ def expire(silence_id: str) -> int:
 
 
 async def _expire(run: Session, silence_id: str) -> int:
+    from aegis.app.auditing import audit_of
     from aegis.app.system import SystemClock
+    from aegis.cli.books import who
     from aegis.stores.silences import SqliteSilences
 
     async with _store(run) as database:
         done = await SqliteSilences(database).end(silence_id, now=SystemClock().now())
+        if done:
+            log = audit_of(run.config(), run.home, database, SystemClock())
+            await log.note(who(run), "silence.ended", {"silence": silence_id})
     say(f"{silence_id}: {'over' if done else 'no silence in force; see `aegis silence list`'}")
     return Exit.OK if done else Exit.NOT_FOUND
 

@@ -217,6 +217,8 @@ async def _turn(run: Session, scope: dict[str, str] | None, reason: str, stopped
         said = f"{reason} ({who(run)})" if reason else f"by {who(run)}"
         for one in scopes:
             await here.ledger.turn(Switch(scope=one, stopped=stopped, reason=said, at_ms=at_ms, by=who(run)))
+            facts = {"scope": scope_text(one), "reason": reason}
+            await here.audit.note(who(run), "switch.stopped" if stopped else "switch.resumed", facts)
         left = [switch for switch in await here.ledger.switches() if switch.stopped]
     if as_json:
         show_json("stopped", stopped=[_row(switch) for switch in left])

@@ -26,7 +26,9 @@ def command(sandbox: bool) -> None:
 async def _up(run: Session, sandbox: bool) -> None:
     import anyio
 
+    from aegis.app.auditing import config_facts
     from aegis.cli.beside import keep_address
+    from aegis.cli.books import who
     from aegis.cli.opened import opened
     from aegis.core.addresses import is_loopback
     from aegis.core.errors import ConfigError
@@ -42,6 +44,7 @@ async def _up(run: Session, sandbox: bool) -> None:
     async with opened(run, sandbox=sandbox, observers=(_logged,), link_base=address) as (app, _):
         from aegis.web.server import create
 
+        await app.audit.note(who(run), "config.loaded", config_facts(run.config()))
         access = Access.in_folder(app.home)
         keep_address(app.home, f"http://{server.host}:{listener.getsockname()[1]}")
         face = create(app, access=access)

@@ -6,7 +6,7 @@ is answered; the rules of the life of an incident stand in `core.lifecycle`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -35,6 +35,8 @@ class Desk:
     def __init__(self, record: Record, *, clock: Clock, moved: Callable[[Incident], object] = lambda _: None) -> None:
         """`moved` hears of every incident whose status may have changed."""
         self._record, self._clock, self._moved = record, clock, moved
+        self.noted: Callable[[str, str, Mapping[str, str]], Awaitable[None]] | None = None
+        """Where the words of people that change an incident go on record besides: the audit log."""
 
     async def acknowledge(
         self, incident_id: str, by: str, via: str = HERE, at: datetime | None = None, text: str = ""
@@ -110,4 +112,7 @@ class Desk:
 
         changed = await self._record.change(incident_id, apply, tell=tell)
         self._moved(changed)
+        if self.noted is not None and verb != "note" and not (via == HERE and by in OURSELVES):
+            facts = {"incident": incident_id, "via": via, "status": changed.status.value}
+            await self.noted(by, f"incident.{verb}", facts)
         return changed

@@ -54,7 +54,9 @@ def open_secrets(
 
     keys = Keys(home=home, credential=credential, env=env, key_file=key_file, passphrase=words)
     store = SecretStore(home, keys, now=now)
-    return Secrets(store=store, keys=keys, resolver=Resolver(env=env, stored=store.get, found=redactor.watch), redactor=redactor)
+    return Secrets(
+        store=store, keys=keys, resolver=Resolver(env=env, stored=store.get, found=redactor.watch), redactor=redactor
+    )
 
 
 def _no_store(_name: str) -> Secret:

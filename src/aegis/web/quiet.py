@@ -110,6 +110,8 @@ def _silences(routes: APIRouter, app: App) -> None:
         words = wanted.model_dump(exclude={"except_critical"})
         made = silence_of(app.new_id("sil"), now=now, critical_passes=wanted.except_critical, **words)
         await app.silences.add(made, now=now)
+        facts = {"silence": made.id, "reason": made.reason, "what": " ".join(one.text() for one in made.matchers)}
+        await app.audit.note(made.owner, "silence.added", facts)
         return _json({"schema": "aegis.silence/1", **silence_row(made, now)}, status=201)
 
     @routes.delete("/silences/{silence_id}")
@@ -117,6 +119,7 @@ def _silences(routes: APIRouter, app: App) -> None:
         """End a silence now."""
         if not await app.silences.end(silence_id, now=app.clock.now()):
             return problem(404, "no_such_silence", f"There is no silence {silence_id[:64]!r} in force")
+        await app.audit.note("api", "silence.ended", {"silence": silence_id})
         return Response(status_code=204)
 
 
