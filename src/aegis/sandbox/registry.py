@@ -17,6 +17,7 @@ from aegis.sandbox.services import (
     email,
     freetier,
     jira,
+    kubernetes,
     openai,
     pagerduty,
     sentry,
@@ -51,5 +52,6 @@ SERVICES: Mapping[str, Service] = {
         bedrock.SERVICE,
         freetier.SERVICE,
         docker.SERVICE,
+        kubernetes.SERVICE,
     )
 }
