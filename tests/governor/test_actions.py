@@ -38,8 +38,11 @@ class Hands:
     def rated(self, scope: Mapping[str, str]) -> Sequence[str]:
         return self._rated
 
-    def slow(self, services: Sequence[str], percent: int) -> None:
+    async def slow(self, services: Sequence[str], percent: int) -> None:
         self.done.append(("slow", tuple(services), percent))
+
+    async def disable_keys(self, scope: Mapping[str, str], reason: str) -> str:
+        return ""
 
     async def stop(self, scope: Mapping[str, str], reason: str) -> str:
         self.done.append(("stop", dict(scope), reason))

@@ -125,7 +125,7 @@ async def test_revoking_allowances_fences_every_process_and_loses_no_cent() -> N
     async with one, two:
         async with one.admit(call(1, cents=4)) as first:
             assert await admitted(two, call(2))
-            assert sorted(await ledger.revoke()) == ["one", "two"]
+            assert sorted(await ledger.revoke({})) == ["one", "two"]
             first.settle({"input_tokens": 2})
         await one.balances()
         assert await admitted(two, call(3))

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import orjson
@@ -20,10 +20,13 @@ import orjson
 from aegis.core.budgets import Balance, Budget, Level
 from aegis.core.errors import BadInput
 from aegis.core.incidents import Incident, Severity
+from aegis.core.ledger import Switch
 from aegis.core.notifications import DeliveryState
 from aegis.core.ports import Clock, Outbox
+from aegis.core.stops import Grade
 from aegis.core.telemetry import Happened, LevelCrossed, WindowReset
 from aegis.core.windows import SLOTS
+from aegis.emergency.planning import Order
 from aegis.governor.actions import (
     ACTING,
     TELLING,
@@ -39,6 +42,9 @@ from aegis.incidents.pipeline import Pipeline
 from aegis.incidents.routing import Route
 from aegis.stores.lookups import SqliteLookups
 
+if TYPE_CHECKING:
+    from aegis.app.emergency import Emergency
+
 SETTING: Final = "budget_actions"
 """The setting of the store that keeps the record."""
 STANDING_MAX: Final = 1_000
@@ -48,6 +54,9 @@ MESSAGE_WAIT: Final = timedelta(seconds=5)
 LOOK_EVERY: Final = timedelta(seconds=5)
 """How often the budgets of crossings on record are looked at: a rolling window has no end to wait for."""
 BY: Final = "the budget"
+ALL: Final = 100
+NAMED_MAX: Final = 5
+"""Keys that are named in a timeline."""
 LEVEL_SEVERITY: Final[Mapping[str, Severity]] = {
     "warning": Severity.MEDIUM,
     "critical": Severity.HIGH,
@@ -81,6 +90,8 @@ class Standing:
     percent: int = 100
     slowed: list[str] = field(default_factory=list)
     stopped: list[tuple[dict[str, str], str]] = field(default_factory=list)
+    held: list[str] = field(default_factory=list)
+    """Stops of record that hold keys."""
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -93,7 +104,7 @@ class Standing:
 
     @property
     def holds(self) -> bool:
-        return bool(self.waiting or self.slowed or self.stopped)
+        return bool(self.waiting or self.slowed or self.stopped or self.held)
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Standing:
@@ -121,6 +132,8 @@ class BudgetActions:
         self._actions, self._budgets, self._channels = actions, tuple(budgets), tuple(channels)
         self._governor, self._pipeline, self._outbox = governor, pipeline, outbox
         self._lookups, self._clock, self._models = lookups, clock, models or {}
+        self.emergency: Emergency | None = None
+        """Stop and return, once it is wired: without it no key is held."""
         self._standing: dict[tuple[str, str, str], Standing] = {}
         self._resets: list[WindowReset] = []
         self._looked_at = clock.now()
@@ -229,7 +242,9 @@ class BudgetActions:
         if self._standing.pop(standing.key, None) is None:
             return
         for service in standing.slowed:
-            self._governor.slow(service, self._percent(service))
+            await self._throttle(service, self._percent(service))
+        for stop_id in standing.held:
+            await self._give_back(stop_id, standing)
         for scope, reason in standing.stopped:
             await self._resume(scope, reason, standing)
         await self._keep()
@@ -257,11 +272,58 @@ class BudgetActions:
         model = scope.get("model")
         return [s for s in rated if named in (None, s) and (model is None or model in self._models.get(s, ()))]
 
-    def slow(self, standing: Standing, services: Sequence[str], percent: int) -> None:
+    async def slow(self, standing: Standing, services: Sequence[str], percent: int) -> None:
+        """A throttle of grade 0: this process slows down now, every other within a second."""
         standing.slowed = sorted({*standing.slowed, *services})
         standing.percent = min(standing.percent, percent)
         for service in services:
-            self._governor.slow(service, self._percent(service, standing))
+            await self._throttle(service, self._percent(service, standing))
+
+    async def _throttle(self, service: str, percent: int) -> None:
+        """Turn the switch of a service's rate, unless a person or a stop has it."""
+        self._governor.slow(service, percent)
+        scope = {"service": service}
+        found = next((one for one in self._governor.stopped() if one.scope == scope), None)
+        if (found is None and percent == ALL) or (found is not None and (found.grade or found.by != BY)):
+            return
+        reason, at_ms = "a budget is nearly used up", int(self._clock.now().timestamp() * 1_000)
+        kept = percent if percent < ALL else 0
+        switch = Switch(scope=scope, stopped=percent < ALL, reason=reason, at_ms=at_ms, grade=0, percent=kept, by=BY)
+        await self._governor.turn(switch)
+
+    async def disable_keys(self, standing: Standing, scope: Mapping[str, str], reason: str) -> str:
+        """Hold the keys of a scope: ours, and providers' where that is pre-authorised."""
+        if self.emergency is None:
+            return ""
+        orders = self.emergency.orders
+        order = Order(
+            grade=Grade.G3,
+            scope=scope,
+            reason=reason,
+            by=BY,
+            automatic=True,
+            only_targets=True,
+            incident=standing.incident,
+        )
+        planned = await orders.plan(order)
+        if not planned.plan.targets:
+            return ""
+        await orders.keep(planned)
+        await orders.apply(planned.id, by=BY)
+        standing.held.append(planned.id)
+        names = [target.name for target in planned.plan.targets]
+        more = f" and {len(names) - NAMED_MAX} more" if len(names) > NAMED_MAX else ""
+        return f"{', '.join(names[:NAMED_MAX])}{more} held by {planned.id}"
+
+    async def _give_back(self, stop_id: str, standing: Standing) -> None:
+        """Our own keys come back with the window; a provider's wait for a person."""
+        if self.emergency is None:
+            return
+        why = f"a new {standing.kind} window of the budget {standing.budget} opened"
+        if not await self.emergency.orders.lapse(stop_id, why=why):
+            text = f"{stop_id} holds credentials of a provider: aegis recover --stop {stop_id}"
+            with suppress(BadInput):  # retention has deleted it
+                await self._pipeline.note(standing.incident, by=BY, text=text)
 
     async def stop(self, standing: Standing, scope: Mapping[str, str], reason: str) -> str:
         for switch in self._governor.stopped():
@@ -270,7 +332,11 @@ class BudgetActions:
                     standing.stopped.append((dict(scope), switch.reason))
                 return f"{_words(scope)} was stopped already: {switch.reason}"
         standing.stopped.append((dict(scope), reason))
-        await self._governor.stop(scope, reason)
+        at_ms = int(self._clock.now().timestamp() * 1_000)
+        switch = Switch(scope=dict(scope), stopped=True, reason=reason, at_ms=at_ms, grade=Grade.G2, by=BY)
+        await self._governor.turn(switch)
+        if self.emergency is not None:
+            await self.emergency.parts.board.revoke(scope)
         return f"{_words(scope)} is stopped until the window resets or somebody resumes it"
 
     def _percent(self, service: str, extra: Standing | None = None) -> int:
@@ -324,8 +390,11 @@ class _Hands:
     def rated(self, scope: Mapping[str, str]) -> Sequence[str]:
         return self.actions.rated(scope)
 
-    def slow(self, services: Sequence[str], percent: int) -> None:
-        self.actions.slow(self.standing, services, percent)
+    async def slow(self, services: Sequence[str], percent: int) -> None:
+        await self.actions.slow(self.standing, services, percent)
+
+    async def disable_keys(self, scope: Mapping[str, str], reason: str) -> str:
+        return await self.actions.disable_keys(self.standing, scope, reason)
 
     async def stop(self, scope: Mapping[str, str], reason: str) -> str:
         return await self.actions.stop(self.standing, scope, reason)

@@ -153,7 +153,9 @@ class Checklist:
             actuator = self.parts.actuators.get(target.kind)
             state = await actuator.status(target) if actuator else "unknown"
             running += [f"{target.name} ({state})"] if state in ("running", "unknown") else []
-        on = stop.plan.only_targets or any(one.stopped and one.scope == stop.plan.scope for one in await self.parts.board.switches())
+        on = stop.plan.only_targets or any(
+            one.stopped and one.scope == stop.plan.scope for one in await self.parts.board.switches()
+        )
         running += [] if on else [f"admissions of {scope_words(stop)}"]
         text = f"not stopped: {', '.join(running)}" if running else f"{len(stop.touched)} targets and admissions"
         return Check(name="stopped", good=not running, text=text)

@@ -138,6 +138,7 @@ async def open_app(
         app.emergency = stop_and_return(
             app, database, partial(ask_all, config, parts, http, resolve=resolve, clock=clock)
         )
+        app.actions.emergency = app.emergency
         opened.push_async_callback(app.emergency.stepper.leave)
         app.inbound = open_inbound(app, SqliteArrivals(database), http, found, links)
         app.messengers, app.heartbeat = messengers, heartbeat_of(app, http, resolve)

@@ -239,6 +239,7 @@ async def _list(run: Session, as_json: bool) -> None:
         return
     for switch in on:
         more = f"  ({switch.stop}, {switch.percent} % admitted)" if switch.stop else ""
+        more = more if switch.grade else f"  (throttled to {switch.percent} %)"
         show(f"{_row(switch)['at']}  {scope_text(switch.scope)}: {switch.reason}{more}")
     if not on:
         show("nothing is stopped; to stop all calls: aegis stop --all --reason WHY")

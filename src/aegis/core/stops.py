@@ -76,7 +76,8 @@ TARGETS_MAX: Final = 10_000
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What a stop will do, exactly. `expires_ms` 0 holds until somebody gives it back; `pool` is what CRITICAL calls may
-    spend all the same, in nano-dollars (0: they are stopped too); `cancel` ends calls that are under way.
+    spend all the same, in nano-dollars (0: they are stopped too); `cancel` ends calls that are under way. `only_targets`
+    stops these and leaves admissions alone.
 
     `alone` are the keys of targets that may be stopped without a second person. `burn` is what the scope cost in the hour
     before, in nano-dollars, and `p95_ms` how long its calls took: what doing nothing costs, and what to return to.
@@ -93,6 +94,7 @@ class Plan:
     expires_ms: int = 0
     pool: int = 0
     cancel: bool = False
+    only_targets: bool = False
     targets: tuple[Target, ...] = ()
     alone: tuple[str, ...] = ()
     burn: int = 0
@@ -209,6 +211,8 @@ def stop_steps(plan: Plan) -> tuple[str, ...]:
     stop tells them before anything else at all, a person's closes admissions first.
     """
     steps = ["incident", "message"]
+    if plan.only_targets:
+        return (*steps, *(f"target {target.key}" for target in plan.targets))
     steps.insert(2 if plan.automatic else 0, "admissions")
     if plan.grade >= Grade.G2:
         steps.append("allowances")

@@ -44,6 +44,7 @@ class Order:
     expires_ms: int = 0
     pool: int = 0
     cancel: bool = False
+    only_targets: bool = False
     incident: str = ""
     """The incident that led to it, where there is one already."""
 
@@ -75,6 +76,7 @@ class Orders:
             expires_ms=order.expires_ms,
             pool=order.pool,
             cancel=order.cancel,
+            only_targets=order.only_targets,
             targets=targets,
             alone=alone,
             burn=before.cost,
@@ -118,7 +120,7 @@ class Orders:
         after = replace(after, state="stopping", applied_by=by, applied_ms=now_ms, version=stop.version + 1)
         if not await self._parts.stops.save(after):
             raise BadInput(f"the plan {stop_id} was applied already", code="applied")
-        if not stop.plan.automatic:
+        if not stop.plan.automatic and not stop.plan.only_targets:
             await close_admissions(self._parts, after)
             # Not kept when somebody takes it further already: then it is closed once more, which changes nothing.
             await self._parts.stops.save(replace(after, done=("admissions",), version=after.version + 1))
@@ -145,3 +147,16 @@ class Orders:
         facts = {"stop": stop.id, "approver": approver, "root_cause": root_cause}
         await self._parts.audit.note(by, "return.asked", facts)
         return after
+
+    async def lapse(self, stop_id: str, *, why: str) -> bool:
+        """Give back what an automatic stop took that is ours (no credential, no program): its reason is over. False when a
+        person has to. Raises `StoreError`.
+        """
+        stop, now_ms = await self._parts.stops.get(stop_id), self._parts.now_ms()
+        graded = {one.kind: one.grade for one in self._parts.actuators.values()}
+        beyond = any(graded.get(target.kind, Grade.G4) > Grade.G2 for target in stop.plan.targets)
+        if stop.state not in ("stopping", "stopped") or beyond:
+            return stop.state == "returned"
+        after = replace(stop, state="returning", lapsed=True, given=(), failed={}, tries={}, approver=stop.plan.by)
+        after = heard(replace(after, root_cause=why, version=stop.version + 1), now_ms, why)
+        return await self._parts.stops.save(after)

@@ -83,8 +83,11 @@ class Board(Protocol):
 
     async def turn(self, switch: Switch) -> None: ...
     async def switches(self) -> Sequence[Switch]: ...
-    async def revoke(self) -> Sequence[str]:
-        """Take back what every process was lent; returns who they were."""
+    async def revoke(self, scope: Scope) -> Sequence[str]:
+        """Take back what every process was lent; returns who they were. Only for everything (an empty scope) are they
+        fenced; for a narrower one they give back at their next turn what no call holds, since a line of the ledger is shared
+        by scopes and others' calls go on.
+        """
 
 
 class Chronicle(Protocol):

@@ -98,6 +98,8 @@ class Returning:
 
     async def _turn(self, stop: Stop, percent: int) -> str:
         """Turn the stop's switch, if it is its own and no other stop of the same scope needs it."""
+        if stop.plan.only_targets:
+            return "admissions were never closed"
         others = [one for one in await self._parts.stops.standing() if one.id != stop.id]
         other = next((one for one in others if one.plan.scope == stop.plan.scope), None)
         switches = await self._parts.board.switches()
@@ -120,6 +122,8 @@ def _steps(stop: Stop) -> tuple[str, ...]:
     time that is over (its switch let everything in at that moment, whoever was there to see it).
     """
     targets = [f"target {target.key}" for target in stop.touched]
+    if stop.plan.only_targets:
+        return (*targets,) if stop.lapsed else ("checks", *targets, "working")
     if stop.lapsed:
         return (*targets, "all")
     if stop.plan.grade is Grade.G0:

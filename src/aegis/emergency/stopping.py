@@ -43,7 +43,7 @@ class Stopping:
                 words = await close_admissions(self._parts, stop)
                 return _did(self._heard(stop, words), name)
             case "allowances":
-                holders = await self._parts.board.revoke()
+                holders = await self._parts.board.revoke(stop.plan.scope)
                 return _did(self._heard(stop, f"took back what {len(holders)} processes had been lent"), name)
         return await self._target(stop, name)
 

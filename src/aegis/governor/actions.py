@@ -77,12 +77,17 @@ class Hands(Protocol):
     def rated(self, scope: Mapping[str, str]) -> Sequence[str]:
         """The services that a scope covers and that have a rate."""
 
-    def slow(self, services: Sequence[str], percent: int) -> None:
-        """Scale the rates of services until the budget's window resets."""
+    async def slow(self, services: Sequence[str], percent: int) -> None:
+        """Scale the rates of services, in every process, until the budget's window resets. Raises `StoreError`."""
 
     async def stop(self, scope: Mapping[str, str], reason: str) -> str:
         """Take no more calls of a scope until the budget's window resets or a person resumes it. Says what is so
         afterwards. Raises `StoreError`.
+        """
+
+    async def disable_keys(self, scope: Mapping[str, str], reason: str) -> str:
+        """Hold our own keys of a scope, and providers' where that is pre-authorised. Says which; nothing when there are
+        none. Raises `StoreError`.
         """
 
 
@@ -115,7 +120,7 @@ async def _slow(action: str, percent: int, hands: Hands, alarm: Alarm) -> Outcom
     services = hands.rated(alarm.scope or {})
     if not services:
         return Outcome(action=action, done=False, text="no service of this budget has a rate to lower")
-    hands.slow(services, percent)
+    await hands.slow(services, percent)
     return Outcome(action=action, done=True, text=f"{', '.join(services)} at {percent} % of the configured rate")
 
 
@@ -128,10 +133,13 @@ async def _shutdown(hands: Hands, alarm: Alarm) -> Outcome:
 async def _disable_keys(hands: Hands, alarm: Alarm) -> Outcome:
     if alarm.hindrance:
         return Outcome(action="disable_keys", done=False, text=alarm.hindrance)
-    key = (alarm.scope or {}).get("key")
-    if key is None:
+    scope = alarm.scope or {}
+    texts = [await hands.disable_keys(scope, alarm.about)]
+    if "key" in scope:
+        texts.append(await hands.stop({"key": scope["key"]}, alarm.about))
+    if not any(texts):
         return Outcome(action="disable_keys", done=False, text="no key is known in the scope of this budget")
-    return Outcome(action="disable_keys", done=True, text=await hands.stop({"key": key}, alarm.about))
+    return Outcome(action="disable_keys", done=True, text="; ".join(filter(None, texts)))
 
 
 TELLING: Final[Mapping[str, Action]] = {

@@ -19,9 +19,11 @@ from aegis.core.ledger import Crossing, Entry, Joined, Row, Switch, Sync, Synced
 from aegis.core.ports import Clock
 from aegis.core.windows import ClockGuard
 from aegis.stores.places import Transactions
+from aegis.stores.queries import read_queries
 from aegis.stores.shelf import EPOCH, Q, SqliteShelf, entries_of, entry_of
 
 T = TypeVar("T")
+STOPS: Final = read_queries("stops")
 DETAILS: Final = ("grade", "percent", "expires_ms", "pool", "cancel", "by", "stop")
 """What a switch says besides its scope, as the fields of `Switch` are called."""
 TURNS_MAX: Final = 10_000
@@ -166,11 +168,20 @@ class SqliteLedger:
 
         await self._database.write(work)
 
-    async def revoke(self) -> Sequence[str]:
-        """Take back what every holder was lent, and fence them all; returns who they were. They join again by
-        themselves; what they have under way counts at its worst case until they say what it came to.
+    async def revoke(self, scope: Mapping[str, str]) -> Sequence[str]:
+        """Take back what every holder was lent; returns who they were. For everything they are fenced and join again by
+        themselves; what they have under way counts at its worst case until they say what it came to. For a narrower scope
+        they are asked to give back what no call holds.
         """
-        return await self._write(escrow.revoke)
+        if not scope:
+            return await self._write(escrow.revoke)
+
+        def work(connection: sqlite3.Connection) -> list[str]:
+            connection.execute(STOPS["recall_all"], {"until_ms": now + escrow.RECALL_MS})
+            return [str(row[0]) for row in connection.execute(STOPS["who_is_lent"])]
+
+        now = self._now()
+        return await self._database.write(work)
 
     def _now(self) -> int:
         wall = (self._clock.now() - EPOCH) // timedelta(milliseconds=1)

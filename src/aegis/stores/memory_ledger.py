@@ -166,8 +166,15 @@ class MemoryLedger:
     async def sweep(self) -> Sequence[str]:
         return self._write(escrow.sweep)
 
-    async def revoke(self) -> Sequence[str]:
-        return self._write(escrow.revoke)
+    async def revoke(self, scope: Mapping[str, str]) -> Sequence[str]:
+        def recall(shelf: MemoryShelf, now_ms: int) -> list[str]:
+            for row in [one for one in shelf.rows.values() if one.leased]:
+                changed = _copied(row)
+                changed.recall_ms = now_ms + escrow.RECALL_MS
+                shelf.put(changed)
+            return sorted({holder for holder, _ in shelf.lent})
+
+        return self._write(recall if scope else escrow.revoke)
 
     async def told(self, crossings: Sequence[Crossing]) -> None:
         self._write(lambda shelf, _: shelf.told(crossings))

@@ -73,7 +73,9 @@ class SqliteStops:
         values = {"since_ms": since_ms, "limit": MEASURED_MAX}
 
         def work(connection: sqlite3.Connection) -> Measured:
-            return _measure(row for row in connection.execute(Q["ended_since"], values) if _covers(scope, row[1], row[2], row[6]))
+            return _measure(
+                row for row in connection.execute(Q["ended_since"], values) if _covers(scope, row[1], row[2], row[6])
+            )
 
         return await self._database.read(work)
 

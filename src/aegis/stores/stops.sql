@@ -45,3 +45,11 @@ SELECT entries FROM ledger_sent
 -- name: has_ended
 -- Whether an attempt is in the journal.
 SELECT 1 FROM ledger_journal WHERE attempt = :attempt
+
+-- name: recall_all
+-- Ask all holders to give back what they do not use.
+UPDATE ledger_rows SET recall_ms = :until_ms WHERE leased > 0
+
+-- name: who_is_lent
+-- Who is lent anything.
+SELECT DISTINCT holder FROM ledger_leases ORDER BY holder
