@@ -85,7 +85,13 @@ class Callout:
             telling=self.telling,
         )
         self.desk = Desk(self.record, clock=self.clock)
-        self.watch = Watch(record=self.record, telling=self.telling, silences=self.book, clock=self.clock)
+        self.watch = Watch(
+            record=self.record,
+            telling=self.telling,
+            silences=self.book,
+            unsent=self.store.outbox,
+            clock=self.clock,
+        )
 
     def _plan(self, incident: Incident, change: object, *, now: datetime) -> tuple[Delivery, ...]:
         return deliveries(

@@ -94,7 +94,9 @@ async def main(path: str, port: int, number: int, cycle: int) -> None:
         telling=telling,
     )
     await record.restore()
-    watch = Watch(record=record, telling=telling, silences=SqliteSilences(database), clock=clock)
+    watch = Watch(
+        record=record, telling=telling, silences=SqliteSilences(database), unsent=SqliteOutbox(database), clock=clock
+    )
     async with anyio.create_task_group() as group:
         group.start_soon(lanes.run)
         for one in range(number):

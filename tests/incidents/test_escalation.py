@@ -7,6 +7,7 @@ from tests.incidents.callout import NOON, Callout, matchers, silence
 from tests.incidents.stage import detection
 
 from aegis.core.incidents import Observable, Severity, Status
+from aegis.core.notifications import Receipt
 from aegis.core.silences import Inhibition
 from aegis.core.telemetry import HeldBack
 
@@ -129,6 +130,51 @@ async def test_a_silence_that_begins_in_the_middle_stops_the_escalation_and_take
     assert [one.change for one in there.notifiers[0].taken] == ["opened"]
 
 
+async def test_what_had_not_left_when_a_silence_began_is_told_when_it_ends() -> None:
+    there = Callout()
+    known = await there.opens()
+    there.book.known["a"] = silence("host=web-*", minutes=40)
+    await there.after(1)
+    await there.send()
+    assert [notifier.name for notifier in there.notifiers if notifier.taken] == ["splunk"]
+    assert there.told("email") == []
+    assert (await there.incident(known)).held is not None
+    await there.after(40)
+    await there.send()
+    assert [[one.change for one in notifier.taken] for notifier in there.notifiers[:2]] == [["opened"], ["opened"]]
+    assert there.told("email") == ["lead@example.com"]
+
+
+async def test_what_failed_while_a_silence_began_is_held_too_and_is_no_first_word_where_somebody_was_told() -> None:
+    there = Callout()
+    known = await there.opens()
+    outbox, now = there.store.outbox, there.clock.now()
+    (slack,) = await outbox.claim("slack", limit=1, now=now, lease_ms=60_000)
+    (page,) = await outbox.claim("pagerduty", limit=1, now=now, lease_ms=60_000)
+    there.book.known["a"] = silence("host=web-*", minutes=40)
+    there.clock.pass_ms(1_000)
+    await there.watch.turn()
+    await outbox.done(slack, Receipt(), now=now)
+    await outbox.retry(page, due_at=there.clock.now(), error="answered 503")
+    await there.after(1)
+    await there.send()
+    assert there.notifiers[1].taken == []
+    held = (await there.incident(known)).held
+    assert held is not None
+    await there.desk.resolve(known, "anna")
+    assert ("slack", "resolved", "ready") in there.queued(known, alone=False)
+
+
+async def test_what_a_silence_does_not_cover_leaves() -> None:
+    there = Callout()
+    known = await there.opens()
+    there.book.known["a"] = silence("host=db-*")
+    await there.after(1)
+    await there.send()
+    assert [len(notifier.taken) for notifier in there.notifiers] == [1, 1, 1]
+    assert (await there.incident(known)).version == 1
+
+
 async def test_what_was_resolved_in_a_silence_is_told_to_nobody_who_never_heard_of_it() -> None:
     there = Callout()
     there.book.known["a"] = silence("severity=*")
@@ -143,6 +189,7 @@ async def test_what_was_resolved_in_a_silence_is_told_to_nobody_who_never_heard_
 async def test_what_was_told_before_a_silence_is_closed_in_it() -> None:
     there = Callout()
     known = await there.opens()
+    await there.send()
     there.book.known["a"] = silence("severity=*")
     await there.after(1)
     await there.desk.resolve(known, "anna")

@@ -6,6 +6,7 @@ from tests.stores.making import LEASE_MS, Stores, after, delivery, ids
 from aegis.core.deliveries import stand_in
 from aegis.core.incidents import Severity
 from aegis.core.notifications import DeliveryState, Receipt
+from aegis.core.ports import Work
 
 pytestmark = pytest.mark.anyio
 
@@ -287,3 +288,26 @@ async def test_a_note_neither_replaces_a_message_nor_is_replaced(stores: Stores)
         await stores.outbox.done(claimed[0], Receipt(), now=after(9))
 
     assert sent == [("opened", 4), ("noted", 2), ("noted", 3)]
+
+
+async def test_what_waits_about_a_hushed_incident_is_taken_back_but_for_records_and_closing_words(
+    stores: Stores,
+) -> None:
+    await stores.place(
+        delivery("a"),
+        delivery("a", service="splunk"),
+        delivery("a", 2, service="jira", change="resolved"),
+        delivery("a", service="pagerduty"),
+        delivery("b"),
+    )
+    (leaving,) = await stores.claim("pagerduty")
+    assert await stores.outbox.waiting(9) == ["a", "b"]
+    assert await stores.outbox.waiting(1) == ["a"]
+
+    await stores.incidents.commit(Work(hushed=["a"]))
+
+    assert ids(await stores.claim()) == ["b:slack:1"]
+    assert ids(await stores.claim("splunk")) == ["a:splunk:1"]
+    assert ids(await stores.claim("jira")) == ["a:jira:2"]
+    await stores.outbox.retry(leaving, due_at=after(0), error="answered 503")
+    assert await stores.outbox.waiting(9) == ["a"], "what was leaving is back, and waits to be looked at again"

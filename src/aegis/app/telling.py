@@ -69,7 +69,7 @@ async def tell_by(
         observe=observe,
         telling=telling,
     )
-    watch = Watch(record=record, telling=telling, silences=silences, clock=clock)
+    watch = Watch(record=record, telling=telling, silences=silences, unsent=outbox, clock=clock)
     return Told(record=record, lanes=lanes, telling=telling, silences=silences, watch=watch)
 
 

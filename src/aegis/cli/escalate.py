@@ -158,7 +158,8 @@ def explain(incident_id: str | None, at: str, as_json: bool, **given: Any) -> No
 
 async def _explain(run: Session, incident_id: str | None, at: str, given: dict[str, Any], as_json: bool) -> None:
     from aegis.app.actions import spend_routes
-    from aegis.incidents.routing import RECORDING, choose
+    from aegis.core.deliveries import RECORDING
+    from aegis.incidents.routing import choose
 
     config, now = run.config(), moment_of(run, at)
     severity, labels, incident = await _labels(run, incident_id, given)

@@ -17,6 +17,15 @@ ALONE = frozenset[Change]({"noted"})
 """Changes that are a message of their own: nothing newer says what they say, and they say nothing of what is older."""
 LATER = frozenset[Change]({"analysed", "updated"})
 """Changes that only add to what was said."""
+RECORDING = frozenset({"datadog", "splunk", "sentry"})
+"""Services that keep a record and wake nobody: they are told of an incident that is held back as well."""
+_CLOSING = frozenset[Change]({"acknowledged", "resolved", "noted"})
+"""Changes that somebody made: they close what was told, and wake nobody."""
+
+
+def is_held_back(service: str, change: Change) -> bool:
+    """Whether a message that waits is taken back when its incident is held back."""
+    return service not in RECORDING and change not in _CLOSING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -244,8 +244,8 @@ class Answers(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
     """What one step of the incident path changes; committed whole or not at all. `held` counts messages that silences
-    (by id) kept back; what waits for single people about the incidents `withdrawn` is taken back, before `deliveries`
-    are placed.
+    (by id) kept back; what waits for single people about the incidents `withdrawn`, and all but records and closing words
+    about those `hushed`, is taken back, before `deliveries` are placed.
     """
 
     events_done: Sequence[str] = ()
@@ -253,6 +253,7 @@ class Work:
     deliveries: Sequence[Delivery] = ()
     held: Mapping[str, int] = field(default_factory=dict)
     withdrawn: Sequence[str] = ()
+    hushed: Sequence[str] = ()
 
 
 class Events(Protocol):
@@ -319,6 +320,9 @@ class Outbox(Protocol):
     async def of_incident(self, incident_id: str) -> Sequence[Delivery]: ...
     async def replay(self, delivery_id: str, *, now: datetime) -> bool: ...
     async def drop(self, delivery_id: str) -> bool: ...
+    async def waiting(self, limit: int) -> Sequence[str]:
+        """Incidents about which a message waits to be sent, oldest first."""
+
     async def undelivered(self) -> int:
         """How many are neither done nor dead nor superseded."""
 

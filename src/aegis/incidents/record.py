@@ -70,6 +70,7 @@ class _Step:
     queued: list[Delivery] = field(default_factory=list)
     held: list[Incident] = field(default_factory=list)
     withdrawn: list[str] = field(default_factory=list)
+    hushed: list[str] = field(default_factory=list)
 
     def tell(self, incident: Incident, change: Change) -> Incident:
         """Decide about a change and queue what is told of it; the incident as it is to be committed."""
@@ -77,8 +78,10 @@ class _Step:
         after = decided.incident
         if after.held is not None and after.held is not incident.held:
             self.held.append(after)
-        if change in ("acknowledged", "resolved") or after.held is not None:
+        if change in ("acknowledged", "resolved"):
             self.withdrawn.append(after.id)
+        if after.held is not None:
+            self.hushed.append(after.id)
         self.queued += self.plan(after, decided.change, now=self.now)
         return after
 
@@ -90,6 +93,7 @@ class _Step:
             deliveries=self.queued,
             held=counted,
             withdrawn=self.withdrawn,
+            hushed=self.hushed,
         )
 
     def observe(self, observe: Observer) -> None:
@@ -178,8 +182,8 @@ class Record:
                 if one.after is not None and one.after is not before:
                     if one.told.people:
                         one.after = step.tell(one.after, one.told.people)
-                    elif one.after.held is not None and before is not None and before.held is None:
-                        step.withdrawn.append(one.after.id)
+                    elif one.after.held is not None and before is not None and before.held is not one.after.held:
+                        step.hushed.append(one.after.id)
                     changed[one.incident_id] = one.after
             if changed:
                 await self._commit(step.work(changed.values()))

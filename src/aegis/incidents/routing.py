@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
+from aegis.core.deliveries import RECORDING
 from aegis.core.incidents import Incident, Severity
 from aegis.core.matching import Condition, Labels, Team, labels_of
 from aegis.core.notifications import Button, Change, Delivery, Fact, Notification
@@ -35,10 +36,6 @@ LEAST: Mapping[str, Severity] = {
 """From which severity on each service is told by default. E-mail, SMS and calls only by a route or an escalation;
 Prometheus and CloudWatch take metrics, not incidents.
 """
-
-
-RECORDING = frozenset({"datadog", "splunk", "sentry"})
-"""Services that keep a record and wake nobody: they are told of an incident that is held back as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

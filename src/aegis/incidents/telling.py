@@ -14,7 +14,7 @@ from aegis.core.escalations import Chain, Roster, begins, fired, halted, in_word
 from aegis.core.incidents import Incident, Status, TimelineEntry
 from aegis.core.matching import Labels, Team, all_hold, labels_of
 from aegis.core.notifications import Change
-from aegis.core.silences import Inhibition, Silence, held_longer, inhibited, louder, silenced
+from aegis.core.silences import FIRST, Inhibition, Silence, held_longer, inhibited, louder, silenced
 from aegis.core.standing import Hold
 from aegis.incidents.outcome import Tell
 from aegis.incidents.timeline import with_entries
@@ -135,6 +135,25 @@ class Telling:
             at=now, kind="escalated", text=text, attributes={"chain": chain.name, "step": str(number)}
         )
         return with_entries(replace(incident, escalation=state), entry)
+
+    def is_silenced(self, incident: Incident, now: datetime) -> bool:
+        """Whether a silence holds for an incident that is not over."""
+        labels = labels_of(incident, self.teams)
+        return incident.status is not Status.RESOLVED and bool(silenced(labels, self.silences, now, "updated"))
+
+    def hushed(self, incident: Incident, waiting: Sequence[Change], now: datetime, *, told: bool) -> Incident:
+        """The incident after what `waiting` was to say is taken back, since a silence has begun before it left; the same
+        object when none holds. `told`: somebody knows of the incident already.
+        """
+        hold = silenced(labels_of(incident, self.teams), self.silences, now, "updated")
+        if hold is None or not waiting or incident.status is Status.RESOLVED:
+            return incident
+        loudest: Change = "updated"
+        for change in waiting:
+            loudest = louder(loudest, change)
+        if told and loudest in FIRST:
+            loudest = "updated"
+        return self._held(incident, replace(hold, change=loudest), now, messages=len(waiting))
 
     # --- as time goes by -------------------------------------------------------------------------------------
 

@@ -43,7 +43,7 @@ class SqliteIncidents:
             for row in rows:
                 if connection.execute(self._queries["keep"], row).rowcount != 1:
                     raise StoreError(f"Incident {row['id']} was changed elsewhere: read it again, then change it")
-            self._holding.keep(connection, held=work.held, withdrawn=work.withdrawn, now_us=now_us)
+            self._holding.keep(connection, held=work.held, withdrawn=work.withdrawn, hushed=work.hushed, now_us=now_us)
             self._placing.place(connection, placed)
 
         await self._database.write(commit)

@@ -152,6 +152,12 @@ class SqliteOutbox:
             counted.setdefault(service, {})[state] = number
         return counted
 
+    async def waiting(self, limit: int) -> Sequence[str]:
+        """Incidents about which something waits unsent, oldest first."""
+        query, row = self._queries["waiting"], {"limit": limit}
+        found = await self._database.read(lambda connection: connection.execute(query, row).fetchall())
+        return [one for (one,) in found]
+
     async def undelivered(self) -> int:
         """How many are still to be sent."""
         query = self._queries["undelivered"]

@@ -129,3 +129,7 @@ DELETE FROM deliveries WHERE id = :id AND state = 'dead';
 -- name: of_incident
 -- Every delivery of an incident, oldest first.
 SELECT id FROM deliveries WHERE incident_id = :incident_id ORDER BY version, service;
+
+-- name: waiting
+-- Incidents about which something waits unsent, oldest first.
+SELECT DISTINCT incident_id FROM deliveries WHERE state = 'ready' ORDER BY incident_id LIMIT :limit;

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from aegis.core.deliveries import is_held_back
 from aegis.core.errors import BadInput
 from aegis.core.silences import SILENCES_MAX, Silence
 from aegis.stores.database import Database
@@ -67,13 +68,26 @@ class Holding:
         self._queries = read_queries("silences")
 
     def keep(
-        self, connection: sqlite3.Connection, *, held: Mapping[str, int], withdrawn: Sequence[str], now_us: int
+        self,
+        connection: sqlite3.Connection,
+        *,
+        held: Mapping[str, int],
+        withdrawn: Sequence[str],
+        hushed: Sequence[str],
+        now_us: int,
     ) -> None:
-        """Count what silences (by id) kept back, and take back what waits for single people about incidents."""
+        """Count what silences (by id) kept back, and take back what waits: for single people about incidents that are
+        `withdrawn`, for all but records about those `hushed`.
+        """
         for silence_id, more in held.items():
             connection.execute(self._queries["count"], {"id": silence_id, "more": more})
         for incident_id in withdrawn:
             connection.execute(self._queries["withdraw"], {"incident_id": incident_id, "now_us": now_us})
+        for incident_id in hushed:
+            waiting = connection.execute(self._queries["waiting_of"], {"incident_id": incident_id}).fetchall()
+            for delivery_id, service, change in waiting:
+                if is_held_back(service, change):
+                    connection.execute(self._queries["take_back"], {"id": delivery_id, "now_us": now_us})
 
 
 def _silence(silence_id: str, body: str, ended_us: int, held: int) -> Silence:

@@ -27,3 +27,11 @@ UPDATE silences SET held = held + :more WHERE id = :id;
 -- Take back what was to be said to single people about an incident and has not left.
 UPDATE deliveries SET state = 'superseded', ended_us = :now_us
 WHERE incident_id = :incident_id AND recipient <> '' AND state = 'ready';
+
+-- name: waiting_of
+-- What waits unsent about an incident, oldest first.
+SELECT id, service, change FROM deliveries WHERE incident_id = :incident_id AND state = 'ready' ORDER BY version, id;
+
+-- name: take_back
+-- One message that waits is not to leave.
+UPDATE deliveries SET state = 'superseded', ended_us = :now_us WHERE id = :id AND state = 'ready';

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from aegis.core.deliveries import ALONE, carry_on, in_place, is_page, place_of, rank, stand_in_mark
+from aegis.core.deliveries import ALONE, carry_on, in_place, is_held_back, is_page, place_of, rank, stand_in_mark
 from aegis.core.errors import StoreError
 from aegis.core.incidents import Event, Incident, Status
 from aegis.core.notifications import Delivery, DeliveryState, Receipt
@@ -57,6 +57,8 @@ class MemoryIncidents:
             self.held[silence_id] = self.held.get(silence_id, 0) + more
         for incident_id in work.withdrawn:
             self._outbox.withdraw(incident_id)
+        for incident_id in work.hushed:
+            self._outbox.hush(incident_id)
         for delivery in work.deliveries:
             self._outbox.put(delivery)
 
@@ -96,6 +98,13 @@ class MemoryOutbox:
         """Take back what waits for single people about an incident."""
         for one in list(self.known.values()):
             if one.incident_id == incident_id and one.notification.recipient and one.state is READY:
+                self.known[one.id] = replace(one, state=SUPERSEDED)
+
+    def hush(self, incident_id: str) -> None:
+        """Take back what waits about an incident, but for records and closing words."""
+        for one in list(self.known.values()):
+            waits = one.incident_id == incident_id and one.state is READY
+            if waits and is_held_back(one.service, one.notification.change):
                 self.known[one.id] = replace(one, state=SUPERSEDED)
 
     def _others(self, delivery: Delivery) -> list[Delivery]:
@@ -228,6 +237,9 @@ class MemoryOutbox:
             return False
         del self.known[delivery_id]
         return True
+
+    async def waiting(self, limit: int) -> Sequence[str]:
+        return sorted({one.incident_id for one in self.known.values() if one.state is READY})[:limit]
 
     async def undelivered(self) -> int:
         return sum(one.state in (READY, LEASED) for one in self.known.values())
