@@ -11,7 +11,7 @@ from aegis.app.auditing import Noted
 from aegis.core.errors import BadInput
 from aegis.core.ports import Clock
 from aegis.core.secret import Secret
-from aegis.core.virtualkeys import RANDOM_BITS, VirtualKey, check_name, check_tags, key_hash, make_key, networks
+from aegis.core.virtualkeys import CACHES, RANDOM_BITS, VirtualKey, check_name, check_tags, key_hash, make_key, networks
 from aegis.stores.keys import SqliteKeys
 
 
@@ -53,7 +53,18 @@ class KeyDesk:
     async def rotate(self, name: str, *, grace: timedelta) -> MadeKey:
         """A new key with the rights of the one of this name, which ends after `grace`. Raises `BadInput`."""
         old = (await self.of(name))[-1]
-        kept = ("team", "models", "routes", "addresses", "windows", "rate", "parallel", "output_tokens", "tags")
+        kept = (
+            "team",
+            "models",
+            "routes",
+            "addresses",
+            "windows",
+            "rate",
+            "parallel",
+            "output_tokens",
+            "cache",
+            "tags",
+        )
         rights = {field: getattr(old, field) for field in kept}
         made = self._make(old.name, rights | {"expires_at": old.expires_at})
         now = self._clock.now()
@@ -105,6 +116,8 @@ class KeyDesk:
         expires_at: datetime | None = rights.get("expires_at")
         if expires_at is not None and expires_at <= self._clock.now():
             raise BadInput("the key would have expired already", code="bad_expiry")
+        if rights.get("cache", "") not in ("", *CACHES):
+            raise BadInput(f"cache is one of {', '.join(CACHES)}", code="bad_cache")
         for route in rights.get("routes", ()):
             if route not in self._routes:
                 raise BadInput(f"{route[:64]} is no route; they are {', '.join(self._routes)}", code="bad_route")

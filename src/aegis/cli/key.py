@@ -40,6 +40,7 @@ _RIGHTS = (
     click.option("--rate", metavar="COUNT/TIME", help="Requests in a time: 60/minute."),
     click.option("--parallel", type=click.IntRange(0, 100_000), help="Requests at one time; 0: any."),
     click.option("--output-tokens", type=click.IntRange(0, 1_000_000), help="The cap of a request that has none."),
+    click.option("--cache", metavar="WHICH", help="Answers that may be used again: never, deterministic, always."),
     click.option("--tag", "tags", multiple=True, metavar="NAME=VALUE", help="Joins the scope of its calls."),
 )
 
@@ -185,8 +186,8 @@ def read_rights(options: Mapping[str, Any], now: datetime, *, had: VirtualKey | 
     for name in ("models", "routes", "addresses"):
         if options[name]:
             rights[name] = () if options[name] == ("none",) else options[name]
-    for name in ("team", "parallel", "output_tokens"):
-        if options[name] is not None:
+    for name in ("team", "parallel", "output_tokens", "cache"):
+        if options.get(name) is not None:
             rights[name] = "" if options[name] == "none" else options[name]
     if options["expires"]:
         rights["expires_at"] = None if options["expires"] == "none" else now + _span(options["expires"])

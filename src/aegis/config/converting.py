@@ -65,9 +65,7 @@ def settings(root: RootSection) -> Config:
         heartbeat=_heartbeat(root.heartbeat) if root.heartbeat else None,
         backup=_backup(root.backup) if root.backup else None,
         audit_file=Path(root.audit.file).expanduser() if root.audit.file else None,
-        accounts=AccountSettings(
-            session_ms=root.accounts.session, two_people_above=root.accounts.two_people_above_usd
-        ),
+        accounts=AccountSettings(session_ms=root.accounts.session, two_people_above=root.accounts.two_people_above_usd),
         inbound={name: _connector(section) for name, section in _sections(root.inbound)},
         emergency=EmergencySettings(
             preauthorised=tuple(root.emergency.preauthorised),
@@ -118,6 +116,7 @@ def _upstream(name: str, section: UpstreamSection) -> Upstream:
         allow_fields=frozenset(section.allow_fields),
         allow_private=section.allow_private,
         connections=section.connections,
+        cache=section.cache,
         vendor=(section.service or name) == kind,
     )
 

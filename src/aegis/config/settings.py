@@ -81,6 +81,7 @@ class Upstream:
     allow_private: bool = False
     connections: int = 512
     vendor: bool = False
+    cache: str = "never"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,8 @@ RANDOM_BITS: Final = 5 * (ID_CHARACTERS + SECRET_CHARACTERS)
 _SHAPE = re.compile(rb"aeg_live_([0-9A-HJKMNP-TV-Z]{8})_([0-9A-HJKMNP-TV-Z]{39})")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 TAGS_MAX: Final = 16
+CACHES: Final = ("never", "deterministic", "always")
+"""Which answers of the gateway may be used again for the same key: none, those asked for at temperature 0, all."""
 OWN_NAMES: Final = frozenset({"key", "team", "service", "provider", "model", "severity", "operation", "incident"})
 """Names of a scope that a tag may not take: they say what the gateway knows better."""
 
@@ -39,7 +41,8 @@ class VirtualKey:
     """A key of record. `name` is its scope in budgets and reports and stays when it is rotated; `hash` is 32 bytes.
 
     `held` is the stop that holds it, until that gives it back. Empty `models`, `routes` and `addresses` allow all. `windows` are the key's own budget; `rate` and `parallel` bound
-    its requests; `output_tokens` is the cap put into a request that has none. `tags` join the scope of its calls.
+    its requests; `output_tokens` is the cap put into a request that has none. `cache` says which of its answers may
+    be used again (`CACHES`; empty: what its upstream says). `tags` join the scope of its calls.
     """
 
     id: str
@@ -57,6 +60,7 @@ class VirtualKey:
     rate: Rate | None = None
     parallel: int = 0
     output_tokens: int = 0
+    cache: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
 
     def live(self, now: datetime) -> bool:

@@ -127,6 +127,7 @@ def _row(key: VirtualKey) -> dict[str, Any]:
         "rate": None if key.rate is None else [key.rate.count, key.rate.per_ms, key.rate.kind, key.rate.refill],
         "parallel": key.parallel,
         "output_tokens": key.output_tokens,
+        "cache": key.cache,
         "tags": dict(key.tags),
     }
     return {
@@ -181,6 +182,7 @@ def _key(
         rate=None if rate is None else Rate(count=rate[0], per_ms=rate[1], kind=rate[2], refill=rate[3]),
         parallel=kept["parallel"],
         output_tokens=kept["output_tokens"],
+        cache=kept.get("cache", ""),
         tags=kept["tags"],
     )
 

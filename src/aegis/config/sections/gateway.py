@@ -28,6 +28,10 @@ class UpstreamSection(Section):
     """Fields of a request that pass although Aegis does not know whether they raise the cost (top_k for vLLM)."""
     allow_private: bool = False
     """It stands on a private address."""
+    cache: Literal["never", "deterministic", "always"] = "never"
+    """Which whole answers are used again when the same key asks the same: those asked for at temperature 0 (and
+    embeddings), or all; for as long as services.NAME.cache says (5m). A key may say otherwise.
+    """
     connections: int = Field(default=512, ge=1, le=10_000)
     """Connections at the same time."""
 

@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from hashlib import sha256
 from itertools import takewhile
 from typing import Any, Final
+
+import orjson
 
 from aegis.app.gateway import GatewayParts, Upstream
 from aegis.app.keyring import Grant
@@ -71,9 +74,18 @@ class Work:
             scope=self.grant.scope,
             attempt=self.asked.attempt() + self.tries.count(service),
             tier=first.bounded.tier,
+            cache_key=cache_key(self, first) if self._reusable(first) else "",
         )
         self.chosen = first
         return call
+
+    def _reusable(self, one: Candidate) -> bool:
+        """Whether the answer may be used again, which somebody asked for: whole, billed, and meant to come out the same."""
+        allowed = self.grant.key.cache or one.upstream.settings.cache
+        if allowed not in ("deterministic", "always") or one.bounded.stream or one.served.usage is None:
+            return False
+        heat = self.body.get("temperature")
+        return allowed == "always" or one.served.name == "embeddings" or (heat == 0 and heat is not False)
 
     def choose(self, run: Sequence[Candidate], model: str) -> Candidate:
         """The one that the governor let through: it is asked now."""
@@ -89,6 +101,26 @@ class Work:
         if self.chosen.left_out:
             head.append((b"x-aegis-left-out", ", ".join(self.chosen.left_out).encode()))
         return head
+
+
+def cache_key(work: Work, one: Candidate) -> str:
+    """All that an answer depends on but the model, which the governor's cache adds itself; first of all, the key of who
+    asks: nobody is ever given what another was told.
+    """
+    asked = {name: value for name, value in work.body.items() if name != "model"}
+    said = [work.asked.headers.get(name, b"") for name in (b"anthropic-version", b"anthropic-beta")]
+    digest = sha256()
+    parts = (
+        work.grant.key.id.encode(),
+        work.route.name.encode(),
+        one.upstream.settings.name.encode(),
+        str(sorted(one.bounded.worst.items())).encode(),
+        *said,
+        orjson.dumps(asked, option=orjson.OPT_SORT_KEYS),
+    )
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()
 
 
 def candidates(parts: GatewayParts, work: Work) -> Sequence[Candidate]:
