@@ -23,6 +23,7 @@ from aegis.connectors.datadog import SERIES_MAX, Config, Datadog, payload, serie
 from aegis.core.errors import ServiceError
 from aegis.core.incidents import Severity
 from aegis.core.notifications import MetricPoint
+from aegis.web.inbound.datadog import OURSELVES
 
 pytestmark = pytest.mark.anyio
 
@@ -80,6 +81,20 @@ async def test_many_points_leave_in_bounded_requests() -> None:
     point = MetricPoint(name="a", kind="gauge", value=1, at=dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
     await connector(http).push([point] * (2 * SERIES_MAX + 1))
     assert [len(body["series"]) for body in http.bodies()] == [SERIES_MAX, SERIES_MAX, 1]
+
+
+async def test_a_request_that_is_too_large_is_sent_in_halves_and_a_single_value_is_an_error() -> None:
+    point = MetricPoint(name="a", kind="gauge", value=1, at=NOW)
+    http = ScriptedHttp([answer(413), answer(413), answer(202), answer(202), answer(202)])
+    await connector(http).push([point] * 8)
+    assert [len(body["series"]) for body in http.bodies()] == [8, 4, 2, 2, 4]
+    with pytest.raises(ServiceError) as caught:
+        await connector(ScriptedHttp([answer(413)])).push([point])
+    assert not caught.value.retryable
+
+
+def test_our_events_are_known_as_ours_when_they_come_back() -> None:
+    assert OURSELVES in payload(notification())["tags"]
 
 
 async def test_no_points_are_no_request() -> None:

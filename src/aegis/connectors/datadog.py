@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from aegis.core.errors import ServiceError
 from aegis.core.exchange import failure, to_json
 from aegis.core.incidents import Severity
 from aegis.core.notifications import MetricPoint, Notification, Receipt
@@ -31,6 +32,9 @@ SERIES_MAX = 1_000
 """Series in one request: at some 300 bytes each below the 500 kB that the API takes
 (docs.datadoghq.com/api/latest/metrics/#submit-metrics).
 """
+
+TOO_LARGE = 413
+"""The answer to a request above that size: docs.datadoghq.com/api/latest/metrics/#submit-metrics, responses."""
 
 COUNT, GAUGE = 1, 3
 """Types of a series in the v2 API."""
@@ -61,7 +65,13 @@ def payload(notification: Notification) -> dict[str, Any]:
         parts.append("What to do\n" + fit(lines(numbered(notification.actions)), ACTIONS_MAX, _encode))
     facts = "\n".join(f"{one_line(fact.label)}: {one_line(fact.value)}" for fact in notification.facts)
     parts.append(fit(facts, FACTS_MAX, _encode))
-    tags = {"severity": notification.severity.name, "status": notification.status, "change": notification.change}
+    # `source:aegis` says whose event it is: an alert about it that comes back by a webhook is left alone.
+    tags = {
+        "source": "aegis",
+        "severity": notification.severity.name,
+        "status": notification.status,
+        "change": notification.change,
+    }
     return {
         "title": fit(one_line(headline(notification)), TITLE_MAX, _encode),
         "text": fit("\n\n".join(part for part in parts if part), TEXT_MAX),
@@ -119,9 +129,21 @@ class Datadog:
         return Receipt(remote_id=str(event["aggregation_key"]))
 
     async def push(self, points: Sequence[MetricPoint]) -> None:
-        """Submit the values, `SERIES_MAX` in one request. Raises on the first batch that fails; earlier ones are in."""
+        """Submit the values, `SERIES_MAX` in one request, in halves where that is too large. Raises on the first batch
+        that fails; earlier ones are in.
+        """
         for start in range(0, len(points), SERIES_MAX):
-            await self._submit("/api/v2/series", series(points[start : start + SERIES_MAX]))
+            await self._push(points[start : start + SERIES_MAX])
+
+    async def _push(self, points: Sequence[MetricPoint]) -> None:
+        try:
+            await self._submit("/api/v2/series", series(points))
+        except ServiceError as error:
+            half = len(points) // 2
+            if error.status != TOO_LARGE or not half:
+                raise
+            await self._push(points[:half])
+            await self._push(points[half:])
 
     async def _submit(self, path: str, body: Mapping[str, Any]) -> None:
         answer = await self._http.send(
