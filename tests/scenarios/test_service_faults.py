@@ -1,35 +1,45 @@
 """Every service, every way in which it can fail: the others go on, nothing is lost, nothing waits for ever, no secret shows.
 
-The product's own lanes, connectors and HTTP client against the sandbox. Time runs a hundred times faster for the lanes, and
-the client's time-outs are shortened by as much: what it would wait ten seconds for, it waits a tenth of one.
+The product's own lanes, connectors and ways out (HTTP, SMTP, boto3) against the sandbox. Time runs a hundred times faster
+for the lanes, and the time-outs of the ways out are shortened by as much: what they would wait ten seconds for, they wait a
+tenth of one.
 """
 
 import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
 
 import anyio
 import pytest
 from tests.connectors.stories import CANARY, NOW, new_id, notification
 from tests.connectors.test_against_sandbox import NOTIFIERS, settings
+from tests.connectors.test_people_against_sandbox import NUMBER
+from tests.connectors.test_people_against_sandbox import settings as people_settings
 
 from aegis.connectors.registry import build
+from aegis.core.contacts import Contact
 from aegis.core.errors import ServiceError
 from aegis.core.incidents import Observable, Severity
 from aegis.core.notifications import Delivery, DeliveryState, MetricPoint
+from aegis.core.outlets import Letter, MailServer, Posted, Security
 from aegis.core.ports import Http, HttpAnswer, HttpRequest, ModelRequest, Notifier
 from aegis.core.telemetry import DeliveryEnded, Happened
 from aegis.incidents.delivery import Lanes
+from aegis.incidents.people import ToPeople
 from aegis.sandbox.faults import Fault, Mode
 from aegis.sandbox.server import Serving, serve
 from aegis.sandbox.world import World
 from aegis.testing.stores import MemoryOutbox
+from aegis.transport.aws import AwsClients
 from aegis.transport.http import OutboundHttp
+from aegis.transport.smtp import SmtpMail
 
 pytestmark = pytest.mark.anyio
 
@@ -38,7 +48,12 @@ TIMEOUT_MS = 100
 """Ten seconds, as the lanes see it."""
 BOUND_S = 20
 """Of this machine's own time, for one whole story; most take half a second."""
+MAIL_S = 0.5
+"""A letter takes several answers: half a minute, shortened a little less."""
 INCIDENTS = 3
+LANES = (*NOTIFIERS, "webhook", "email", "sms")
+SERVICE = {"sms": "twilio"}
+ANNA = Contact(name="anna", addresses={"sms": NUMBER})
 
 
 class Hurried:
@@ -63,6 +78,7 @@ class Road:
 
     http: Http
     at: Serving
+    mail: SmtpMail
     detour: dict[str, str] = field(default_factory=dict)
 
     async def send(self, request: HttpRequest) -> HttpAnswer:
@@ -70,6 +86,40 @@ class Road:
         if elsewhere := self.detour.get(request.service):
             url = elsewhere + url.removeprefix(self.at.url)
         return await self.http.send(replace(request, url=url, timeout_ms=TIMEOUT_MS, connect_timeout_ms=TIMEOUT_MS))
+
+    async def post(self, server: MailServer, letter: Letter) -> Posted:
+        """The port `Mail`: a letter takes the same detours."""
+        if (elsewhere := urlsplit(self.detour.get("email", ""))).hostname:
+            port = self.at.mail_port if elsewhere.port == urlsplit(self.at.url).port else elsewhere.port
+            secure: Security = "tls" if elsewhere.scheme == "https" else "none"
+            server = replace(server, host=elsewhere.hostname or server.host, port=port or server.port, security=secure)
+        try:
+            with anyio.fail_after(MAIL_S):
+                return await self.mail.post(server, letter)
+        except TimeoutError:
+            raise ServiceError("email", "no end in time", retryable=True) from None
+
+    async def ask(self, server: MailServer, service: str) -> str:
+        return await self.mail.ask(server, service)
+
+    async def call(
+        self, service: str, client: str, operation: str, request: Mapping[str, Any], *, region: str, endpoint: str
+    ) -> Mapping[str, Any]:
+        """The port `AwsCalls`: so do the requests of AWS' own client."""
+        aws = AwsClients(make=_hurried_client)
+        where = endpoint.replace(self.at.url, self.detour.get(service, self.at.url))
+        return await aws.call(service, client, operation, request, region=region, endpoint=where)
+
+
+def _hurried_client(name: str, *, region: str | None, endpoint: str | None) -> Any:
+    """A boto3 client with made-up credentials and short time-outs."""
+    import boto3
+    from botocore.config import Config
+
+    short = TIMEOUT_MS / 1_000
+    config = Config(retries={"total_max_attempts": 1}, connect_timeout=short, read_timeout=short)
+    keys = {"aws_access_key_id": "AKIDEXAMPLE", "aws_secret_access_key": CANARY}
+    return boto3.client(name, region_name=region, endpoint_url=endpoint, config=config, **keys)
 
 
 @dataclass
@@ -108,13 +158,16 @@ class Place:
                 incident_id=f"inc_{number}",
                 service=service,
                 notification=replace(
-                    notification(Severity.CRITICAL), incident_id=f"inc_{number}", dedup_key=f"inc_{number}"
+                    notification(Severity.CRITICAL),
+                    incident_id=f"inc_{number}",
+                    dedup_key=f"inc_{number}",
+                    recipient="sms:anna" if service == "sms" else "",
                 ),
                 priority=Severity.CRITICAL,
                 due_at=now,
                 created_at=now,
             )
-            for service in NOTIFIERS
+            for service in LANES
             for number in range(INCIDENTS)
         ]
         await self.outbox.place(made)
@@ -143,10 +196,9 @@ async def place() -> AsyncIterator[Place]:
     server = await asyncio.start_server(elsewhere, "127.0.0.1", 0)
     elsewhere.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     async with serve(world) as at, anyio.create_task_group() as group:
-        road = Road(outbound, at)
-        notifiers: list[Notifier] = [
-            build(name, settings(at)[name](), road, clock=clock, new_id=new_id) for name in NOTIFIERS
-        ]
+        road = Road(outbound, at, SmtpMail(clock=clock, observer=happened.append))
+        notifiers: list[Notifier] = [made(name, road, clock) for name in (*NOTIFIERS, "webhook", "email")]
+        notifiers.append(ToPeople(made("twilio", road, clock).sms, {"anna": ANNA}))
         pick = random.Random(1).randint
         lanes = Lanes(outbox=outbox, notifiers=notifiers, clock=clock, pick=pick, observe=happened.append)
         group.start_soon(lanes.run)
@@ -158,13 +210,19 @@ async def place() -> AsyncIterator[Place]:
             await outbound.close()
 
 
+def made(name: str, road: Road, clock: Hurried) -> Any:
+    """A connector that leads to the sandbox."""
+    values = settings(road.at)[name]() if name in settings(road.at) else people_settings(road.at)[name]
+    return build(name, values, road, clock=clock, new_id=new_id, outlets={"mail": road, "aws": road})
+
+
 def _mode(mode: Mode, **details: int) -> Callable[[Place, str], None]:
-    return lambda here, name: here.world.put_fault(name, Fault(mode=mode, **details))
+    return lambda here, name: here.world.put_fault(SERVICE.get(name, name), Fault(mode=mode, **details))
 
 
 def _way(url: Callable[[Place], str]) -> Callable[[Place, str], None]:
     def lead(here: Place, name: str) -> None:
-        here.road.detour[name] = url(here)
+        here.road.detour[SERVICE.get(name, name)] = url(here)
 
     return lead
 
@@ -190,35 +248,38 @@ FAULTS: dict[str, Callable[[Place, str], None]] = {
 }
 FOR_GOOD = frozenset({"redirect"})
 """What waiting does not heal: a dead letter, kept until a person sends it again."""
+NOT_HTTP = frozenset({"email", "cloudwatch"})
+"""Where a redirect is no answer at all, or one that the vendor's client words as a failure of the moment."""
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("name", NOTIFIERS)
+@pytest.mark.parametrize("name", LANES)
 async def test_a_service_that_fails_stops_no_other_and_loses_nothing(
     name: str, fault: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
+    for_good = fault in FOR_GOOD and name not in NOT_HTTP
     async with place() as here:
         FAULTS[fault](here, name)
-        made = await here.told()
+        placed = await here.told()
         await here.until(lambda: set(here.states(of=lambda service: service != name)) == {DeliveryState.DONE})
         await here.until(lambda: any(isinstance(one, DeliveryEnded) and one.service == name for one in here.happened))
         allowed = {DeliveryState.READY, DeliveryState.LEASED, DeliveryState.DONE}
         assert set(here.states(of=lambda service: service == name)) <= allowed | (
-            {DeliveryState.DEAD} if fault in FOR_GOOD else set()
+            {DeliveryState.DEAD} if for_good else set()
         )
 
-        here.world.put_fault(name, Fault(mode=Mode.OK))
+        here.world.put_fault(SERVICE.get(name, name), Fault(mode=Mode.OK))
         here.road.detour.clear()
-        if fault in FOR_GOOD:
+        if for_good:
             await here.until(lambda: set(here.states(of=lambda service: service == name)) == {DeliveryState.DEAD})
             for one in await here.outbox.dead(99):
                 assert await here.outbox.replay(one.id, now=here.clock.now())
         here.lanes.wake()
         await here.until(lambda: set(here.states(of=lambda _: True)) == {DeliveryState.DONE})
 
-        assert len(here.outbox.known) == len(made)
-        assert here.world.received(name).received >= INCIDENTS
+        assert len(here.outbox.known) == len(placed)
+        assert here.world.received(SERVICE.get(name, name)).received >= INCIDENTS
         assert here.elsewhere.followed == 0
         assert CANARY not in here.said()
     assert CANARY not in caplog.text
@@ -232,13 +293,13 @@ async def test_a_source_or_a_sink_that_fails_answers_in_time_and_says_no_secret(
     async with place() as here:
         for name, ask in ASKED.items():
             FAULTS[fault](here, name)
-            connector = build(name, settings(here.road.at)[name](), here.road, clock=here.clock, new_id=new_id)
+            connector = made(name, here.road, here.clock)
             with anyio.fail_after(BOUND_S):
                 error = await ask(connector)
             assert error is None or CANARY not in f"{error!r} {error} {vars(error)}"
             if fault not in DONE_ANYHOW:
                 assert error is not None, name
-            assert error is None or error.retryable is (fault not in FOR_GOOD)
+            assert error is None or name in NOT_HTTP or error.retryable is (fault not in FOR_GOOD)
         assert here.elsewhere.followed == 0
         assert CANARY not in here.said()
     assert CANARY not in caplog.text
@@ -272,4 +333,4 @@ async def _outcome(act: Callable[[], object]) -> ServiceError | None:
     return None
 
 
-ASKED = {"virustotal": _enrich, "anthropic": _ask, "datadog": _push}
+ASKED = {"virustotal": _enrich, "anthropic": _ask, "datadog": _push, "cloudwatch": _push}
