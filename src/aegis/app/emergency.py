@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +18,7 @@ from aegis.core.notifications import DeliveryState
 from aegis.core.ports import Clock, Incidents, NewId, Outbox
 from aegis.core.ramps import Gates
 from aegis.core.stops import Check, Grade, Stop
+from aegis.emergency.actuators.processes import Processes
 from aegis.emergency.planning import Orders
 from aegis.emergency.ports import Actuator, Audit, Parts, Surroundings
 from aegis.emergency.stepping import Stepper
@@ -30,6 +30,7 @@ from aegis.stores.database import Database
 from aegis.stores.keys import SqliteKeys
 from aegis.stores.ledger import SqliteLedger
 from aegis.stores.stops import SqliteStops
+from aegis.stores.workloads import SqliteWorkloads
 
 if TYPE_CHECKING:
     from aegis.app.running import App
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 BY: Final = "emergency stop"
 STOP_WHY: Final = "the emergency stop is on"
 """What the offline analysis says when a stop kept the model from being asked."""
+GRACE_MS: Final = 10_000
+"""How long a program may take to end by itself before it is killed: as long as `docker stop` gives it."""
 REPLAYED_MAX: Final = 200
 """Incidents that are analysed again after a stop: the worst and newest; the offline analysis of others stands."""
 SEVERITIES: Final = {Grade.G0: Severity.MEDIUM, Grade.G1: Severity.HIGH, Grade.G2: Severity.HIGH}
@@ -47,14 +50,6 @@ EFFECTS: Final = {
     Grade.G3: "Calls are refused, and credentials are disabled at their provider, also for programs beside Aegis.",
     Grade.G4: "Calls are refused, credentials are disabled, and registered programs are stopped.",
 }
-_log = logging.getLogger("aegis.audit")
-
-
-class LoggedAudit:
-    """The audit log as log lines, beside what switches, stops and incidents keep of themselves."""
-
-    async def note(self, who: str, what: str, facts: Mapping[str, str]) -> None:
-        _log.info("%s: %s", who, what, extra={"audit": {"who": who, "what": what, **facts}})
 
 
 class Telling:
@@ -191,16 +186,18 @@ class Emergency:
         await self.stepper.turn()
 
 
-def parts_of(
-    database: Database, clock: Clock, new_id: NewId, *, more: Iterable[Actuator] = (), audit: Audit | None = None
-) -> Parts:
-    """What stops are planned and done with, on a store; `more` are actuators beside the virtual keys."""
-    actuators: list[Actuator] = [VirtualKeys(SqliteKeys(database), clock=clock, new_id=new_id), *more]
+def parts_of(database: Database, clock: Clock, new_id: NewId, *, audit: Audit, more: Iterable[Actuator] = ()) -> Parts:
+    """What stops are planned and done with, on a store; `more` are actuators beside our own keys and `aegis run`."""
+    actuators: list[Actuator] = [
+        VirtualKeys(SqliteKeys(database), clock=clock, new_id=new_id),
+        Processes(SqliteWorkloads(database), clock=clock, how="end", grace_ms=GRACE_MS),
+        *more,
+    ]
     return Parts(
         stops=SqliteStops(database),
         board=SqliteLedger(database, clock),
         actuators={one.kind: one for one in actuators},
-        audit=audit or LoggedAudit(),
+        audit=audit,
         clock=clock,
     )
 
