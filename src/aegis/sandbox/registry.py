@@ -16,6 +16,7 @@ from aegis.sandbox.services import (
     docker,
     email,
     freetier,
+    iam,
     jira,
     kubernetes,
     openai,
@@ -51,6 +52,7 @@ SERVICES: Mapping[str, Service] = {
         athena.SERVICE,
         bedrock.SERVICE,
         freetier.SERVICE,
+        iam.SERVICE,
         docker.SERVICE,
         kubernetes.SERVICE,
     )

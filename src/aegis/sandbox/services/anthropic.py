@@ -20,6 +20,7 @@ from aegis.sandbox.checks import Inspector
 from aegis.sandbox.exchange import Asked, Reply, Unreadable, clip, credential, reply_json
 from aegis.sandbox.room import Document, Room
 from aegis.sandbox.service import Service, find, route
+from aegis.sandbox.services.admin import claude_key
 from aegis.sandbox.services.anthropic_checks import VERSIONS, check_request, words
 
 BODY_MAX = 32 * 1024 * 1024
@@ -228,5 +229,6 @@ ROUTES = (
     route("POST", "/v1/messages", _messages),
     route("POST", "/v1/messages/count_tokens", _count),
     route("GET", "/v1/models", _models),
+    *(route(method, "/v1/organizations/api_keys/(?P<id>[A-Za-z0-9_-]+)", claude_key) for method in ("GET", "POST")),
 )
 SERVICE = Service(name="anthropic", answer=answer, failure=failure)

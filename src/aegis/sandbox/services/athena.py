@@ -43,6 +43,8 @@ def _no(code: str, why: str) -> Reply:
 
 def _start(body: Document, asked: Asked, room: Room) -> Reply:
     sql = str(body.get("QueryString", ""))
+    if _group_state(room, str(body.get("WorkGroup", "primary"))) == "DISABLED":
+        return _no("InvalidRequestException", "WorkGroup is disabled")
     if not sql.strip() or len(sql) > QUERY_MAX:
         return _no("InvalidRequestException", "a query has 1 to 262,144 characters")
     if sql.count("?") != len(body.get("ExecutionParameters") or []):
@@ -125,9 +127,22 @@ def _results(body: Document, _asked: Asked, room: Room) -> Reply:
     return reply_json(200, {"ResultSet": found}, line=f"{len(ADDRESSES)} rows")
 
 
-def _group(body: Document, _asked: Asked, _room: Room) -> Reply:
-    group = {"Name": str(body.get("WorkGroup", "primary")), "State": "ENABLED", "Configuration": {}}
+def _group(body: Document, _asked: Asked, room: Room) -> Reply:
+    name = str(body.get("WorkGroup", "primary"))
+    group = {"Name": name, "State": _group_state(room, name), "Configuration": {}}
     return reply_json(200, {"WorkGroup": group}, line="the workgroup has no cut-off of its own")
+
+
+def _group_state(room: Room, name: str) -> str:
+    return str((room.get("workgroup", name) or {"state": "ENABLED"})["state"])
+
+
+def _update_group(body: Document, _asked: Asked, room: Room) -> Reply:
+    name, state = str(body.get("WorkGroup", "")), body.get("State", "ENABLED")
+    if not name or state not in ("ENABLED", "DISABLED"):
+        return _no("InvalidRequestException", "a workgroup is ENABLED or DISABLED")
+    room.put("workgroup", name, {"state": state})
+    return reply_json(200, {}, line=f"workgroup {clip(name, 60)} is {state}")
 
 
 def _failure(status: int, _after: int | None) -> Reply:
@@ -141,5 +156,6 @@ _OPERATIONS = {
     "StopQueryExecution": _stop,
     "GetQueryResults": _results,
     "GetWorkGroup": _group,
+    "UpdateWorkGroup": _update_group,
 }
 SERVICE = Service(name="athena", answer=answer, failure=_failure)

@@ -23,6 +23,7 @@ from aegis.sandbox.checks import Inspector
 from aegis.sandbox.exchange import JSON_TYPE, Asked, Reply, Unreadable, clip, credential, reply_json
 from aegis.sandbox.room import Document, Room
 from aegis.sandbox.service import Service, find, route
+from aegis.sandbox.services.admin import spend_limit
 from aegis.sandbox.services.openai_checks import check_chat, check_embeddings, check_responses, texts
 from aegis.sandbox.services.openai_streams import chat_events, response_events
 
@@ -316,11 +317,13 @@ def failure(status: int, retry_after_s: int | None) -> Reply:
     return reply_json(status, _error(status, "The sandbox was told to fail", code=code), headers=wait)
 
 
+LIMITS = r"/v1/organization(?:/projects/(?P<project>[A-Za-z0-9_-]+))?/spend_limit"
 ROUTES = (
     route("POST", "/v1/chat/completions", _chat),
     route("POST", "/v1/responses", _responses),
     route("POST", "/v1/embeddings", _embeddings),
     route("GET", "/v1/models", _models),
     route("GET", "/v1/organization/(?P<kind>costs|usage/completions)", _report),
+    *(route(method, LIMITS, spend_limit) for method in ("GET", "POST", "DELETE")),
 )
 SERVICE = Service(name="openai", answer=answer, failure=failure)
