@@ -22,14 +22,14 @@ def facts_of(crossed: LevelCrossed, budgets: Sequence[Budget], now: datetime) ->
         "budget": crossed.budget,
         "window": crossed.window,
         "level": crossed.level,
-        "spent": _shown(crossed.spent, unit, decimals=4),
-        "limit": _shown(crossed.limit, unit),
+        "spent": shown(crossed.spent, unit, decimals=4),
+        "limit": shown(crossed.limit, unit),
         "crossed_at": when(crossed.at),
     }
     if found:
         budget, amounts = found
         amount = dict(amounts.levels()).get(crossed.level, crossed.limit)
-        facts["threshold"] = _shown(amount, budget.unit)
+        facts["threshold"] = shown(amount, budget.unit)
         if amounts.window.kind != "rolling":
             facts["resets_at"] = when(window_at(amounts.window, now).ends_at)
     return facts
@@ -46,5 +46,6 @@ def _found(crossed: LevelCrossed, budgets: Sequence[Budget]) -> tuple[Budget, Am
     return None
 
 
-def _shown(amount: int, unit: str, *, decimals: int = 2) -> str:
+def shown(amount: int, unit: str, *, decimals: int = 2) -> str:
+    """An amount of a unit as people read it."""
     return show_usd(amount, decimals=decimals) if unit == MONEY else f"{amount:,} {unit.replace('_', ' ')}"

@@ -57,7 +57,7 @@ async def spent_on(database: Database, names: Sequence[str], since: datetime | N
         groups: dict[tuple[str, ...], SpentOn] = {}
         for service, model, state, cost, body in connection.execute(Q["since"], {"since_ms": since_ms}):
             asked = orjson.loads(body)
-            values = tuple([_value(name, service, model, asked) for name in names])
+            values = tuple([value_of(name, service, model, asked) or NOT_SAID for name in names])
             if values not in groups and len(groups) >= GROUPS_MAX:
                 values = (OTHERS,) * len(names)
             group = groups.setdefault(values, SpentOn(values=values))
@@ -103,13 +103,13 @@ async def answers_kept(database: Database, now: datetime) -> tuple[int, int, dat
     return int(row[0]), int(row[1]), _at(row[2]) if row[2] else None
 
 
-def _value(name: str, service: str, model: str, asked: dict[str, Any]) -> str:
-    """What an attempt says about one name: the same rule as for a budget's scope."""
+def value_of(name: str, service: str, model: str, asked: dict[str, Any]) -> str:
+    """What an attempt says about one name, empty for nothing: the same rule as for a budget's scope."""
     said = asked.get("scope", {}).get(name)
     if said is None:
         plain = {"service": service, "provider": service, "model": model, "operation": asked.get("operation")}
         said = asked.get("priority") if name == "severity" else plain.get(name)
-    return str(said) if said else NOT_SAID
+    return str(said) if said else ""
 
 
 def _attempt(row: tuple[Any, ...]) -> Attempt:

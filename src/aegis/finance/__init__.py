@@ -1,0 +1,1 @@
+"""What spending will come to, and when it is not as usual: the mathematics and the watch over it."""
