@@ -22,6 +22,7 @@ from aegis.core.windows import slot_of, slots_gone_before
 from aegis.emergency import lineage
 from aegis.emergency.audit import append
 from aegis.emergency.lineage import Ancestor
+from aegis.emergency.soundness import tables_of
 from aegis.stores.faults import store_error
 from aegis.stores.handles import open_writer
 from aegis.stores.schema import transaction
@@ -30,24 +31,8 @@ from aegis.stores.times import to_us
 
 Kept = Literal["taken over", "summed", "filled", "as in the backup"]
 """What became of the ledger."""
-TAKEN_OVER: Final = (
-    "ledger_leases",
-    "ledger_slots",
-    "ledger_rows",
-    "ledger_sent",
-    "ledger_shrunk",
-    "ledger_holders",
-    "ledger_journal",
-    "ledger_totals",
-    "ledger_crossings",
-    "ledger_switches",
-    "ledger_turns",
-    "stops",
-    "stop_steppers",
-    "audit_entries",
-    "audit_heads",
-)
-"""Tables of a store that are newer truth than those of a backup of its past, children first."""
+TAKEN_OVER: Final = ("ledger_", "stop", "audit_", "workload")
+"""How tables begin that are newer truth in a store than in a backup of its past."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,9 +87,8 @@ def _revoke(store: Path, now_ms: int) -> None:
 
 def _keep(connection: sqlite3.Connection, restoring: Restoring, now_ms: int, *, readable: bool, ours: bool) -> Kept:
     if readable and ours:
-        for table in TAKEN_OVER:
+        for table in [name for name in tables_of(connection) if name.startswith(TAKEN_OVER)]:
             connection.execute(f"DELETE FROM main.{table}")  # noqa: S608 - our own table
-        for table in reversed(TAKEN_OVER):
             columns = _columns(connection, table)
             connection.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM old.{table}")  # noqa: S608
         _keep_revocations(connection)
