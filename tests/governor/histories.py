@@ -217,7 +217,7 @@ class World:
     def refused(self, process: Process, shortage: Any) -> None:
         """I7: nobody else was asking, so the store has nothing that would have sufficed."""
         row = self.run(self.store.books()).rows[shortage.row]
-        mine = process.holder.idle(shortage.row)
+        mine = process.holder.idle().get(shortage.row, 0)
         free = row.limit - row.settled - row.leased + mine
         holds(shortage.need > free, "I7 refused although it fits", shortage, row, mine)
 

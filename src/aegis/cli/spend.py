@@ -51,7 +51,7 @@ async def _spend(run: Session, days: int | None, as_json: bool) -> None:
     clock = SystemClock()
     since = (clock.now() - timedelta(days=days - 1)).date() if days else None
     async with reading(run) as database:
-        account = Account(SqliteLedger(database, clock), BudgetBook(()), clock, lambda _row: 0)
+        account = Account(SqliteLedger(database, clock), BudgetBook(()), clock, dict)
         found = sorted(await account.spent(since), key=lambda spend: -spend.cost)
     total = sum(spend.cost for spend in found)
     if as_json:

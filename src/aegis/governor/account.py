@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -27,9 +27,9 @@ class Spend:
 
 
 class Account:
-    """Reads the ledger. `idle` says what this process has free of a row: lent to it, but held by no call."""
+    """Reads the ledger. `idle` says what this process has free of each row: lent to it, but held by no call."""
 
-    def __init__(self, ledger: Ledger, book: BudgetBook, clock: Clock, idle: Callable[[int], int]) -> None:
+    def __init__(self, ledger: Ledger, book: BudgetBook, clock: Clock, idle: Callable[[], Mapping[int, int]]) -> None:
         self._ledger, self._book, self._clock, self._idle = ledger, book, clock, idle
 
     async def balances(self) -> Sequence[Balance]:
@@ -39,7 +39,8 @@ class Account:
             parts = await self._ledger.parts(budget.name) if "*" in budget.scope.values() else [""]
             lines += [line for part in parts for line in self._book.part(budget, part) if not line.share]
         rows = await self._ledger.rows(lines)
-        return [self._balance(line, row) for line, row in zip(lines, rows, strict=True)]
+        idle = self._idle()
+        return [self._balance(line, row, idle.get(row.id, 0)) for line, row in zip(lines, rows, strict=True)]
 
     async def spent(self, since: date | None = None) -> Sequence[Spend]:
         """What each service came to since a day (UTC), or in all."""
@@ -63,7 +64,7 @@ class Account:
         names = {row.id: (_name(row), row.unit) for row in await self._ledger.numbered(numbers)}
         return [explanation(entry, names) for entry in entries]
 
-    def _balance(self, line: Line, row: Row) -> Balance:
+    def _balance(self, line: Line, row: Row, idle: int) -> Balance:
         ends = _EPOCH + timedelta(milliseconds=row.ends_ms)
         return Balance(
             budget=line.budget,
@@ -73,7 +74,7 @@ class Account:
             unit=line.unit,
             limit=line.limit,
             settled=row.settled,
-            held=max(0, row.leased - self._idle(row.id)),
+            held=max(0, row.leased - idle),
             crossed=tuple(level for bit, (level, _) in enumerate(row.levels) if row.crossed & 1 << bit),
             levels=dict(line.levels),
             resets_at=self._clock.now() + timedelta(milliseconds=line.window.span_ms) if row.rolling else ends,

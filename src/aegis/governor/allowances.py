@@ -7,7 +7,8 @@ knows that the call ended: a crash before counts that call at its worst case, so
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -177,13 +178,17 @@ class Allowances:
     def current(self) -> Iterable[Allowance]:
         return list(self._current.values())
 
-    def idle(self, row: int) -> int:
-        """What is free of a row: lent, but held by no call."""
-        return sum(a.idle for a in (*self._current.values(), *self._retired) if a.row == row)
+    def idle(self) -> Mapping[int, int]:
+        """What is free of every row: lent, but held by no call."""
+        idle: Counter[int] = Counter()
+        for allowance in (*self._current.values(), *self._retired):
+            idle[allowance.row] += allowance.idle
+        return idle
 
-    def free(self) -> dict[int, int]:
-        """What will be free of every row when the report that is being made is applied."""
-        return {a.row: a.free + a.freeing for a in self._current.values()}
+    def free(self, lines: Iterable[Line]) -> dict[int, int]:
+        """What will be free of the rows of these lines when the report that is being made is applied."""
+        held = [a for line in lines if (a := self._current.get(line.key)) is not None]
+        return {a.row: a.free + a.freeing for a in held}
 
     def reported(self) -> None:
         """The report was applied: what it told of is free."""
@@ -237,12 +242,13 @@ class Allowances:
     def recall(self, rows: Iterable[int], now_ns: int) -> None:
         """Another holder was short of these rows: what no call holds goes back with the next report."""
         wanted = set(rows)
-        self._remember_use()
+        self._forget_bundles()
+        for bundle in self._used:
+            bundle.used_ns = 0  # the report that follows must not take it for in use
         for allowance in self._current.values():
             if allowance.row in wanted and allowance.idle:
                 allowance.used_ns = min(allowance.used_ns, now_ns - IDLE_NS - 1)
                 self._dirty.add(allowance)
-        self._bundles.clear()
 
     def return_all(self) -> None:
         """Nothing more will be admitted: all that is free goes back with the next report."""
@@ -251,12 +257,13 @@ class Allowances:
 
     def mark_idle(self, now_ns: int) -> None:
         """What was not used for a while goes back with the next report."""
-        self._remember_use()
+        _remember(self._bundles.values())
         self._dirty.update(a for a in self._current.values() if a.idle and now_ns - a.used_ns > IDLE_NS)
 
     def reports(self, now_ns: int) -> list[Spent]:
         """What is to be reported of every row that changed; what nobody will use goes back with it."""
-        self._remember_use()
+        # Only of what was used: a holder may have thousands of lines, and few of them change between two reports.
+        _remember(self._used)
         for bundle in self._used:
             for group in bundle.groups:
                 self._dirty.update(group)
@@ -298,12 +305,15 @@ class Allowances:
             return None
         return Spent(row=allowance.row, units=units, excess=excess, returned=returned)
 
-    def _remember_use(self) -> None:
-        for bundle in self._bundles.values():
-            for group in bundle.groups:
-                for allowance in group:
-                    allowance.used_ns = max(allowance.used_ns, bundle.used_ns)
-
     def _forget_bundles(self) -> None:
-        self._remember_use()
+        _remember(self._bundles.values())
         self._bundles.clear()
+
+
+def _remember(bundles: Iterable[Bundle]) -> None:
+    """When the allowances of these bundles were last used."""
+    for bundle in bundles:
+        used_ns = bundle.used_ns
+        for group in bundle.groups:
+            for allowance in group:
+                allowance.used_ns = max(allowance.used_ns, used_ns)

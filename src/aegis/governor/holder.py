@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
 import anyio
 
@@ -20,6 +19,7 @@ from aegis.core.escrow import LEASE_MS
 from aegis.core.ledger import Correction, Entry, Shortage, Sync, Synced
 from aegis.core.ports import Clock, Ledger
 from aegis.governor.allowances import Allowance, Allowances, Hold
+from aegis.governor.batches import Batch, Ended, Want
 
 MILLISECOND_NS: Final = 1_000_000
 LEASE_NS: Final = LEASE_MS * MILLISECOND_NS * 99 // 100
@@ -40,52 +40,6 @@ NOTES_MAX: Final = 10_000
 """Records of refusals and cached answers that wait to be written; more are counted and dropped."""
 
 
-@dataclass(slots=True)
-class _Waiting:
-    """A call whose needs have to be asked for; `gone` when nobody waits for the answer any more."""
-
-    call_id: str
-    route: Route
-    needs: tuple[int, ...]
-    hold: Hold | None = None
-    shortage: Shortage | None = None
-    gone: bool = False
-
-    def lines(self) -> list[tuple[Line, int]]:
-        """Every line with what is needed of it."""
-        return [(line, need) for group, need in zip(self.route.groups, self.needs, strict=True) for line in group]
-
-
-class _Ended(NamedTuple):
-    """An attempt that ended: its entry, and what it took if it held anything."""
-
-    entry: Entry
-    hold: Hold | None = None
-    amounts: tuple[int, ...] = ()
-
-
-@dataclass(slots=True)
-class _Batch:
-    """What goes to the ledger together, and who waits for it. `whole` asks for everything to be reported."""
-
-    sent: list[tuple[int, Entry]] = field(default_factory=list)
-    wants: list[_Waiting] = field(default_factory=list)
-    whole: bool = False
-    waiting: list[asyncio.Future[None]] = field(default_factory=list)
-
-    def over(self, error: StoreError | None = None) -> None:
-        """It was applied, or failed: everybody who waits hears of it in one turn of the loop."""
-        waiting, self.waiting = self.waiting, []
-        for future in waiting:
-            if future.done():  # its caller was cancelled
-                continue
-            if error is None:
-                future.set_result(None)
-            else:
-                future.set_exception(error)
-                future.exception()  # it was looked at, should its caller be cancelled before it runs again
-
-
 class Holder:
     """One process's share of every budget. `news` hears of crossings and window resets, in line."""
 
@@ -95,12 +49,12 @@ class Holder:
         self._epoch = self._attempts = self._lease_until_ns = 0
         self._doubtful, self._lending, self._stopped = True, False, False
         self._signature = f"/{name}-0-"
-        self._ended: list[_Ended] = []
+        self._ended: list[Ended] = []
         self._refused: list[int] = []
         self._shrunk: dict[Hold, tuple[int, ...]] = {}
         self._alarmed: set[tuple[str, str]] = set()
         self._first_ended_ns = self._swept_ns = clock.monotonic_ns()
-        self._batch = self._reporting = _Batch()
+        self._batch = self._reporting = Batch()
         self._wake = anyio.Event()
         self.dropped_notes = 0
 
@@ -130,7 +84,7 @@ class Holder:
         hold.ended = True
         if hold.epoch == self._epoch:
             self._allowances.settle(hold, amounts)
-        self._remember(_Ended(entry, hold, amounts))
+        self._remember(Ended(entry, hold, amounts))
 
     def shrink(self, hold: Hold, needs: tuple[int, ...]) -> None:
         """A stream proceeded and needs at most this much: the rest is free once the journal says so too, since a crash
@@ -145,7 +99,7 @@ class Holder:
             return
         if refused_row is not None:
             self._refused.append(refused_row)
-        self._remember(_Ended(entry))
+        self._remember(Ended(entry))
 
     def attempt(self, call_id: str) -> str:
         """An identifier for one attempt of a call: unique, since the ledger gives an epoch once."""
@@ -156,11 +110,11 @@ class Holder:
         """What is known in memory about a line."""
         return self._allowances.get(line)
 
-    def idle(self, row: int) -> int:
-        """What this holder has free of a row: lent, but held by no call."""
-        return self._allowances.idle(row)
+    def idle(self) -> Mapping[int, int]:
+        """What this holder has free of every row: lent, but held by no call."""
+        return self._allowances.idle()
 
-    def _remember(self, ended: _Ended) -> None:
+    def _remember(self, ended: Ended) -> None:
         if not self._ended:
             self._first_ended_ns = self._clock.monotonic_ns()
         self._ended.append(ended)
@@ -193,7 +147,7 @@ class Holder:
         await self._wait(self._batch)
 
     async def _ask(self, call_id: str, route: Route, needs: tuple[int, ...]) -> Hold | Shortage:
-        waiting = _Waiting(call_id, route, needs)
+        waiting = Want(call_id, route, needs)
         for _ in range(TRIES):
             batch = self._batch
             batch.wants.append(waiting)
@@ -208,14 +162,14 @@ class Holder:
                 return waiting.shortage
         raise StoreError("the ledger's windows move faster than a call can be admitted")
 
-    def _forget(self, waiting: _Waiting) -> None:
+    def _forget(self, waiting: Want) -> None:
         """The caller of a want was cancelled: what it was given goes back, and nothing more is asked for it."""
         waiting.gone = True
         hold = waiting.hold
         if hold is not None and hold.epoch == self._epoch:
             hold.bundle.give_back(hold.needs)
 
-    def _wait(self, batch: _Batch) -> asyncio.Future[None]:
+    def _wait(self, batch: Batch) -> asyncio.Future[None]:
         if self._stopped:
             raise StoreError("the governor was left: nobody reports to the ledger any more")
         if not batch.waiting:
@@ -233,7 +187,7 @@ class Holder:
                 while not self._stopped:
                     await self._wake.wait()
                     self._wake = anyio.Event()
-                    self._reporting, self._batch = self._batch, _Batch()
+                    self._reporting, self._batch = self._batch, Batch()
                     self._reporting.over(await self._report_or_doubt(self._reporting))
             finally:
                 # Whoever waits hears of the end, however it came about.
@@ -257,7 +211,7 @@ class Holder:
                 continue
             if (allowance.line.budget, allowance.line.part) in self._alarmed:
                 # Needing nothing, it makes the store open the window that began, and say so.
-                self._batch.wants.append(_Waiting("", Route([allowance.line]), (0,)))
+                self._batch.wants.append(Want("", Route([allowance.line]), (0,)))
             else:
                 self._allowances.retire(allowance)
         self._allowances.mark_idle(now_ns)
@@ -272,7 +226,7 @@ class Holder:
         await self._ledger.leave(self._name, self._epoch)
         self._drop()
 
-    async def _report_or_doubt(self, batch: _Batch) -> StoreError | None:
+    async def _report_or_doubt(self, batch: Batch) -> StoreError | None:
         try:
             try:
                 await self._report(batch)
@@ -287,7 +241,7 @@ class Holder:
             return error
         return None
 
-    async def _report(self, batch: _Batch) -> None:
+    async def _report(self, batch: Batch) -> None:
         if self._doubtful or self._clock.monotonic_ns() >= self._lease_until_ns:
             await self._join()
         wants = [waiting for waiting in batch.wants if not self._take_now(waiting)]
@@ -314,7 +268,7 @@ class Holder:
         late = bool(self._ended) and now_ns - self._first_ended_ns > REPORT_NS
         return late or len(self._ended) >= REPORT_COUNT or now_ns > self._lease_until_ns - RENEW_NS
 
-    async def _sync(self, sent: Sequence[Entry], wants: Sequence[_Waiting]) -> Synced:
+    async def _sync(self, sent: Sequence[Entry], wants: Sequence[Want]) -> Synced:
         """A whole report. What it says of ended calls is kept until it was applied, and told again if it was not."""
         ended, self._ended = self._ended, []
         refused, self._refused = self._refused, []
@@ -334,7 +288,7 @@ class Holder:
             ],
             refused=refused,
             wants=[waiting.lines() for waiting in wants],
-            idle=self._idle_after(shrunk) if wants else {},
+            idle=self._idle_after(shrunk, wants) if wants else {},
         )
         asked_ns = self._clock.monotonic_ns()
         try:
@@ -350,30 +304,31 @@ class Holder:
                 hold.shrink(needs)
         return answer
 
-    def _idle_after(self, shrunk: Mapping[Hold, tuple[int, ...]]) -> dict[int, int]:
-        """What will be free of each row when the report is applied: the holds that shrink give some back."""
-        idle = self._allowances.free()
+    def _idle_after(self, shrunk: Mapping[Hold, tuple[int, ...]], wants: Sequence[Want]) -> dict[int, int]:
+        """What will be free of each row that is asked for when the report is applied: holds that shrink give back."""
+        idle = self._allowances.free(line for waiting in wants for line in waiting.route.lines)
         for hold, needs in shrunk.items():
             for rows, had, has in zip(hold.bundle.rows, hold.needs, needs, strict=True):
                 for row in rows:
-                    idle[row] = idle.get(row, 0) + had - has
+                    if row in idle:
+                        idle[row] += had - has
         return idle
 
-    def _take_now(self, waiting: _Waiting, *, granted: bool = False) -> bool:
+    def _take_now(self, waiting: Want, *, granted: bool = False) -> bool:
         """Whether memory can serve a waiting call after all (something was settled), or nobody waits any more."""
         if not waiting.gone:
             waiting.hold = self.take(waiting.call_id, waiting.route, waiting.needs, granted=granted)
         return waiting.gone or waiting.hold is not None
 
-    def _lost(self, ended: _Ended) -> bool:
+    def _lost(self, ended: Ended) -> bool:
         """Whether an attempt was counted at its worst case already, since its epoch is over."""
         return ended.hold is not None and ended.hold.epoch != self._epoch and ended.hold.journalled
 
-    def _correction(self, hold: Hold, ended: _Ended) -> Correction:
+    def _correction(self, hold: Hold, ended: Ended) -> Correction:
         entry = ended.entry
         return Correction(attempt=entry.attempt, cost=entry.cost, units=hold.units(ended.amounts), body=entry.body)
 
-    def _accept(self, wants: Sequence[_Waiting], answer: Synced) -> None:
+    def _accept(self, wants: Sequence[Want], answer: Synced) -> None:
         for waiting, verdict in zip(wants, answer.verdicts, strict=True):
             waiting.shortage = verdict
             for line in waiting.route.lines:

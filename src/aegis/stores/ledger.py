@@ -92,6 +92,7 @@ class SqliteLedger:
             shelf = SqliteShelf(connection, holder, epoch)
             shelf.fetch([report.row for report in request.spent])
             answer = escrow.sync(shelf, request, now)
+            shelf.put_fetched()
             shelf.over(batches, shrunk)
             return answer, shelf.batch
 

@@ -37,11 +37,13 @@ INSERT INTO ledger_rows (
     :journalled, :settled, :leased, :overrun, :refused, :crossed, :recall_ms
 )
 
--- name: put_row
--- Write back what may change of a row.
+-- name: put_rows
+-- Write back what may change of rows; written for one and repeated for as many as are written together.
 UPDATE ledger_rows
-SET lim = ?, levels = ?, settled = ?, leased = ?, overrun = ?, refused = ?, crossed = ?, recall_ms = ?
-WHERE id = ?
+SET lim = v.column2, levels = v.column3, settled = v.column4, leased = v.column5, overrun = v.column6,
+    refused = v.column7, crossed = v.column8, recall_ms = v.column9
+FROM (VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)) AS v
+WHERE ledger_rows.id = v.column1
 
 -- name: lease
 -- What a holder was lent of a row and has not reported.
@@ -65,9 +67,9 @@ ON CONFLICT (holder, row_id) DO UPDATE SET units = excluded.units
 DELETE FROM ledger_leases WHERE holder = ? AND row_id = ?
 
 -- name: recalled
--- Rows that a holder leases and another was short of.
-SELECT r.id FROM ledger_leases l JOIN ledger_rows r ON r.id = l.row_id
-WHERE l.holder = :holder AND r.recall_ms > :now_ms
+-- Rows that a holder leases and another was short of; few rows are recalled, and a holder may lease thousands.
+SELECT r.id FROM ledger_rows r CROSS JOIN ledger_leases l
+WHERE r.recall_ms > 0 AND r.recall_ms > :now_ms AND l.holder = :holder AND l.row_id = r.id
 
 -- name: add_sent
 -- Write down what is about to be sent, together.

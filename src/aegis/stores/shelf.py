@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from itertools import chain
 from typing import Any, Final, TypeVar
 
 import orjson
@@ -42,14 +43,31 @@ class SqliteShelf:
         self.batch = 0
         self._rows: dict[int, Row] = {}
         self._lent: dict[int, int] = {}
+        self._put: dict[int, Row] = {}
+        self._lend: dict[int, int] = {}
 
     def fetch(self, rows: Sequence[int]) -> None:
-        """Read these rows, and what the holder was lent of them, together: a report is about to ask for each, once."""
+        """Read these rows, and what the holder was lent of them, together. Until `put_fetched` they are changed here
+        only: a report touches many rows, and each would be two statements.
+        """
         for some in _portions(rows):
             query = listed(Q["rows"], len(some))
             self._rows.update((row[0], _row(row)) for row in self._execute(query, some))
             lent = self._execute(listed(Q["lent"], len(some)), (self._holder, *some))
             self._lent.update(dict.fromkeys(some, 0) | dict(lent.fetchall()))
+
+    def put_fetched(self) -> None:
+        """Write together what became of the rows that were fetched; from here on every change is written at once."""
+        if not self._rows:
+            return
+        changed, lent = [_changing(row) for row in self._put.values()], tuple(self._lend.items())
+        for rows in _portions(changed):
+            self._execute(repeated(Q["put_rows"], len(rows)), list(chain.from_iterable(rows)))
+        for some in _portions([(self._holder, row_id, units) for row_id, units in lent if units]):
+            self._execute(repeated(Q["set_lease"], len(some)), list(chain.from_iterable(some)))
+        self._execute_many(Q["end_lease"], [(self._holder, row_id) for row_id, units in lent if not units])
+        for kept in (self._rows, self._lent, self._put, self._lend):
+            kept.clear()
 
     def epoch(self, holder: str) -> int:
         return self._number("epoch", {"holder": holder})
@@ -65,13 +83,14 @@ class SqliteShelf:
         return [str(row[0]) for row in self._execute(Q["lapsed"], {"before_ms": before_ms})]
 
     def row(self, row_id: int) -> Row:
-        if (fetched := self._rows.pop(row_id, None)) is not None:
+        if (fetched := self._rows.get(row_id)) is not None:
             return fetched
         found = self._execute(Q["row"], {"id": row_id}).fetchone()
         assert found is not None, f"the ledger has no row {row_id}"
         return _row(found)
 
     def newest(self, key: str) -> Row | None:
+        self.put_fetched()
         found = self._execute(Q["newest"], {"line": key}).fetchone()
         return None if found is None else _row(found)
 
@@ -81,24 +100,30 @@ class SqliteShelf:
         return added
 
     def put(self, row: Row) -> None:
-        changing = (row.limit, _levels_text(row.levels), row.settled, row.leased, row.overrun, row.refused, row.crossed)
-        self._execute(Q["put_row"], (*changing, row.recall_ms, row.id))
+        if row.id in self._rows:
+            self._put[row.id] = row
+        else:
+            self._execute(Q["put_rows"], _changing(row))
 
     def lease(self, holder: str, row_id: int) -> int:
-        if holder == self._holder and (fetched := self._lent.pop(row_id, None)) is not None:
+        if holder == self._holder and (fetched := self._lent.get(row_id)) is not None:
             return fetched
         return self._number("lease", {"holder": holder, "row_id": row_id})
 
     def set_lease(self, holder: str, row_id: int, units: int) -> None:
-        if units:
+        if holder == self._holder and row_id in self._lent:
+            self._lent[row_id] = self._lend[row_id] = units
+        elif units:
             self._execute(Q["set_lease"], (holder, row_id, units))
         else:
             self._execute(Q["end_lease"], (holder, row_id))
 
     def leases(self, holder: str) -> Mapping[int, int]:
+        self.put_fetched()
         return dict(self._execute(Q["leases"], {"holder": holder}).fetchall())
 
     def recalled(self, holder: str, now_ms: int) -> set[int]:
+        self.put_fetched()
         return {row[0] for row in self._execute(Q["recalled"], {"holder": holder, "now_ms": now_ms})}
 
     def write(self, holder: str, epoch: int, entries: Sequence[Entry]) -> None:
@@ -197,6 +222,12 @@ class SqliteShelf:
     def _number(self, query: str, values: Mapping[str, object]) -> int:
         found = self._execute(Q[query], values).fetchone()
         return 0 if found is None else int(found[0])
+
+
+def _changing(row: Row) -> tuple[int | str, ...]:
+    """What may change of a row, as `put_rows` takes it."""
+    levels = _levels_text(row.levels)
+    return row.id, row.limit, levels, row.settled, row.leased, row.overrun, row.refused, row.crossed, row.recall_ms
 
 
 def _row(r: tuple[Any, ...]) -> Row:
