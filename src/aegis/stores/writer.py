@@ -1,6 +1,6 @@
 """The one thread that writes: everything that waits goes into one transaction, so many writers share one flush.
 
-Policy: each work has its own savepoint and fails alone; nobody is answered before the commit is on disk; after an
+Policy: each work fails alone, since each has a savepoint where several share a transaction; nobody is answered before the commit is on disk; after an
 error of the disk the handle is closed and opened anew, never asked again. A work that was handed over is done whether
 or not its caller still waits: cancelling a waiter neither loses nor halves it.
 """
@@ -123,11 +123,33 @@ class Writer:
             connection = self._connection = self._connect()
             self._watch.remember()
         connection.execute("BEGIN IMMEDIATE")
-        ended = [self._work(connection, waiting) for waiting in batch]
-        connection.execute("COMMIT")
+        if len(batch) == 1:
+            ended = [self._alone(connection, batch[0])]
+        else:
+            ended = [self._work(connection, waiting) for waiting in batch]
+        if connection.in_transaction:
+            connection.execute("COMMIT")
         if self._watch.changed():
             self._rescue(connection)
         return ended
+
+    def _alone(self, connection: sqlite3.Connection, waiting: Waiting) -> Ended:
+        """The only work of a transaction, which is undone with it: a savepoint would be two statements more, and at each
+        the loop's thread takes the interpreter. Raises `sqlite3.Error` when the handle cannot be trusted any more.
+        """
+        try:
+            result = waiting.work(connection)
+            if not connection.in_transaction:
+                raise sqlite3.OperationalError("a work ended the transaction that it is part of")
+        except sqlite3.Error as error:
+            if breaks_handle(error) or not connection.in_transaction:
+                raise
+            connection.execute("ROLLBACK")
+            return Ended(waiting.future, error=store_error(error, self._path))
+        except Exception as error:  # noqa: BLE001 - the supervisor: whatever a work raises belongs to its caller
+            connection.execute("ROLLBACK")
+            return Ended(waiting.future, error=error)
+        return Ended(waiting.future, result)
 
     def _work(self, connection: sqlite3.Connection, waiting: Waiting) -> Ended:
         """One work in its savepoint. Raises `sqlite3.Error` when the whole transaction is gone."""
