@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +27,8 @@ from aegis.stores.ledger import SqliteLedger
 CALLERS = 64
 ROUNDS = 5
 LIMIT = 10**15
+FLUSHES = 500
+PAGE = bytes(4_096)
 WORST = {"input_tokens": 2_000, "output_tokens": 500}
 USED = {"input_tokens": 1_900, "output_tokens": 200}
 PRICE = Price(
@@ -54,6 +58,8 @@ class Plan:
     calls: int
     callers: int = CALLERS
     keys: int = 0
+    pause_ms: int = 0
+    """How long each call takes (0: one turn of the loop); with it the callers begin evenly spread over that time."""
     prepare: Callable[[Path], None] = lambda _: None
 
     def call(self, number: int) -> Call:
@@ -113,27 +119,23 @@ async def measure(folder: Path, plan: Plan) -> dict[str, float]:
     took: list[int] = []
 
     async def caller(first: int, last: int) -> None:
+        await asyncio.sleep(plan.pause_ms * first / plan.callers / 1_000)
         for number in range(first, last, plan.callers):
             call = plan.call(number)
             began = time.perf_counter_ns()
             async with governor.admit(call) as reservation:
                 admitted = time.perf_counter_ns()
-                await asyncio.sleep(0)  # the call itself
+                await asyncio.sleep(plan.pause_ms / 1_000)  # the call itself
                 back = time.perf_counter_ns()
                 reservation.settle(plan.used)
             took.append(admitted - began + time.perf_counter_ns() - back)
 
-    async def all_callers(last: int) -> None:
-        async with anyio.create_task_group() as group:
-            for first in range(plan.callers):
-                group.start_soon(caller, first, last)
-
     warm = max(plan.callers * 4, plan.keys)
     async with governor:
-        await all_callers(warm)
+        await _all(caller, plan.callers, warm)
         took.clear()
         began_cpu = time.process_time_ns()
-        await all_callers(plan.calls)
+        await _all(caller, plan.callers, plan.calls)
         cpu = time.process_time_ns() - began_cpu
         settled = (await governor.balances())[0].settled
     await database.close()
@@ -147,6 +149,31 @@ async def measure(folder: Path, plan: Plan) -> dict[str, float]:
     }
 
 
+async def _all(caller: Callable[[int, int], Coroutine[None, None, None]], callers: int, last: int) -> None:
+    async with anyio.create_task_group() as group:
+        for first in range(callers):
+            group.start_soon(caller, first, last)
+
+
+async def _bare(plan: Plan) -> float:
+    """CPU microseconds of what is measured beside the governor: the loop, the call that is made, an empty block."""
+    took: list[int] = []
+
+    async def caller(first: int, last: int) -> None:
+        for number in range(first, last, plan.callers):
+            plan.call(number)
+            began = time.perf_counter_ns()
+            async with nullcontext():
+                admitted = time.perf_counter_ns()
+                await asyncio.sleep(0)
+                back = time.perf_counter_ns()
+            took.append(admitted - began + time.perf_counter_ns() - back)
+
+    began_cpu = time.process_time_ns()
+    await _all(caller, plan.callers, plan.calls)
+    return (time.process_time_ns() - began_cpu) / plan.calls / 1_000
+
+
 def median_of(plan: Plan, rounds: int = ROUNDS) -> dict[str, float]:
     """Medians of so many runs, each on a file of its own."""
     runs = []
@@ -154,3 +181,37 @@ def median_of(plan: Plan, rounds: int = ROUNDS) -> dict[str, float]:
         with tempfile.TemporaryDirectory() as folder:
             runs.append(asyncio.run(measure(Path(folder), plan)))
     return {key: round(statistics.median(run[key] for run in runs), 3) for key in runs[0]}
+
+
+def beside_bare(plan: Plan, rounds: int = ROUNDS) -> dict[str, float]:
+    """The same, with the CPU of the benchmark itself, and what is left for the governor without it."""
+    bare = statistics.median(asyncio.run(_bare(plan)) for _ in range(rounds))
+    figures = median_of(plan, rounds)
+    return {**figures, "bare_cpu_us": round(bare, 3), "governor_cpu_us": round(figures["cpu_us"] - bare, 3)}
+
+
+def paced(plan: Plan, rounds: int = ROUNDS) -> dict[str, float]:
+    """Callers that do not come all at once, and the flush of the same disk beside each run; medians. `beyond_flush_*` is
+    what admission and settlement took longer than one flush.
+    """
+    runs = []
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory() as folder:
+            flush = _flushes(Path(folder))
+            runs.append({**asyncio.run(measure(Path(folder), plan)), **flush})
+    figures = {key: round(statistics.median(run[key] for run in runs), 3) for key in runs[0]}
+    beyond = {f"beyond_flush_{p}_ms": round(figures[f"{p}_ms"] - figures[f"flush_{p}_ms"], 3) for p in ("p50", "p99")}
+    return {**figures, **beyond}
+
+
+def _flushes(folder: Path) -> dict[str, float]:
+    """How long this disk takes to keep one page: appended and flushed, as a commit to the log does."""
+    took = []
+    with (folder / "flushes").open("wb", buffering=0) as file:
+        for _ in range(FLUSHES):
+            began = time.perf_counter_ns()
+            file.write(PAGE)
+            os.fdatasync(file.fileno())
+            took.append(time.perf_counter_ns() - began)
+    took.sort()
+    return {"flush_p50_ms": took[FLUSHES // 2] / 1e6, "flush_p99_ms": took[FLUSHES * 99 // 100] / 1e6}
