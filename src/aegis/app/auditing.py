@@ -1,4 +1,4 @@
-"""The audit log of one state folder, and what an entry about the configuration holds."""
+"""The audit log and the accounts of one state folder, and what an entry about the configuration holds."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
 
+from aegis.app.accounts import Accounts
+from aegis.app.keyring import pepper
 from aegis.config.settings import Config
 from aegis.core.ports import Clock
 from aegis.emergency.audit import AuditLog
+from aegis.stores.accounts import SqliteAccounts
 from aegis.stores.places import Transactions
 
 Noted: TypeAlias = Callable[[str, str, Mapping[str, str]], Awaitable[None]]
@@ -22,6 +25,17 @@ STORE_STEM = "aegis"
 def audit_of(config: Config, home: Path, database: Transactions, clock: Clock) -> AuditLog:
     """The audit log in a store, with its copy where the configuration says."""
     return AuditLog(database, clock, file=copy_of(config, home))
+
+
+def accounts_of(config: Config, home: Path, database: Transactions, clock: Clock) -> Accounts:
+    """The accounts in a store; what changes them is on the audit log."""
+    return Accounts(
+        kept=SqliteAccounts(database),
+        clock=clock,
+        pepper=pepper(home),
+        noted=audit_of(config, home, database, clock).note,
+        session_ms=config.accounts.session_ms,
+    )
 
 
 def copy_of(config: Config, home: Path) -> Path | None:

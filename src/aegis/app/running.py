@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from aegis.app.accounts import Accounts
 from aegis.app.actions import LEVEL_SEVERITY, BudgetActions
 from aegis.app.backing import LOOK_MS, Backups
 from aegis.app.crossings import facts_of
@@ -114,6 +115,7 @@ class App:
     telling: Telling
     keys: KeyRing
     audit: AuditLog
+    accounts: Accounts
     chores: tuple[Callable[[], Awaitable[None]], ...] = ()
     store_under_way: Callable[[], int] = lambda: 0
     problems: tuple[str, ...] = ()

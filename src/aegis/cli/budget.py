@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aegis.cli.books import books, exact, named, who
+from aegis.cli.books import Books, books, exact, named, who
 from aegis.cli.commands import Group, json_option
 from aegis.cli.exits import Exit
 from aegis.cli.explain import explain
@@ -15,6 +15,7 @@ from aegis.cli.session import Session, say, session, show, show_json
 from aegis.core.errors import BadInput
 
 if TYPE_CHECKING:
+    from aegis.app.overrides import Override
     from aegis.core.budgets import Balance, Level
     from aegis.core.windows import WindowKind
 
@@ -101,6 +102,7 @@ def setexact(name: str, window: str, level: Level, amount: str, as_json: bool) -
 
 
 async def _set(run: Session, name: str, window: WindowKind, level: Level, text: str, as_json: bool) -> None:
+    from aegis.app.approving import needs_two
     from aegis.app.overrides import Override, add
     from aegis.config.scalars import units
     from aegis.web.views import amount as shown
@@ -113,6 +115,10 @@ async def _set(run: Session, name: str, window: WindowKind, level: Level, text: 
         except ValueError as error:
             raise BadInput(f"AMOUNT {error}", code="bad_amount") from error
         word = Override(budget=name, window=window, level=level, amount=amount, by=who(run), at=here.clock.now())
+        above = here.config.accounts.two_people_above
+        if await needs_two(here.lookups, here.written, word, above):
+            await _ask(run, here, word, as_json)
+            return
         budget = await add(here.lookups, here.written, word)
         set_to = {"budget": name, "window": window, "level": level, "amount": text}
         await here.audit.note(word.by, "budget.set", set_to)
@@ -122,6 +128,23 @@ async def _set(run: Session, name: str, window: WindowKind, level: Level, text: 
         show_json("budget-set", budget=name, window=window, unit=unit, levels=now, by=word.by, at=stamp(word.at))
         return
     show(f"{name} ({window}): {', '.join(f'{one} {shown(units_, unit)}' for one, units_ in levels.items())}")
+
+
+async def _ask(run: Session, here: Books, word: Override, as_json: bool) -> None:
+    """More than one person may set alone: put it on record until a second one agrees."""
+    from aegis.app.approving import ask
+    from aegis.app.system import random_ids
+    from aegis.cli.account import acting
+    from aegis.stores.accounts import SqliteAccounts
+
+    by, now = await acting(run, here, "budget"), here.clock.now()
+    asked = await ask(SqliteAccounts(here.database), word, new_id=random_ids(here.clock), by=by, now=now)
+    await here.audit.note(by, "budget.asked", {"approval": asked.id, "budget": word.budget, "window": word.window})
+    if as_json:
+        show_json("approval", id=asked.id, budget=word.budget, by=by)
+        return
+    show(asked.id)
+    say(f"This waits for a second person: aegis approve {asked.id}")
 
 
 @group.command("overrides", examples=("aegis budget overrides", "aegis budget overrides --json"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+from urllib.parse import urlsplit
 
 import click
 
@@ -36,8 +37,12 @@ async def _up(run: Session, sandbox: bool) -> None:
     from aegis.web.serving import listen, serving
 
     server = run.config().server
-    if not is_loopback(server.host):
+    if not is_loopback(server.host) and not await _has_accounts(run):
         raise ConfigError(f"server.listen: without accounts only loopback is served, not {server.host}")
+    if not is_loopback(server.host) and not server.public_url.startswith("https://"):
+        raise ConfigError(
+            "server.public_url: has to be https:// where not only loopback is served: passwords pass there"
+        )
     listener = listen(server.host, server.port)
     address = server.public_url or f"http://{server.host}:{listener.getsockname()[1]}"
     _log_to_stderr(run)
@@ -46,18 +51,35 @@ async def _up(run: Session, sandbox: bool) -> None:
 
         await app.audit.note(who(run), "config.loaded", config_facts(run.config()))
         access = Access.in_folder(app.home)
-        keep_address(app.home, f"http://{server.host}:{listener.getsockname()[1]}")
-        face = create(app, access=access)
+        here = server.host if is_loopback(server.host) else "127.0.0.1"
+        keep_address(app.home, f"http://{here}:{listener.getsockname()[1]}")
+        public = urlsplit(server.public_url).hostname
+        face = create(app, access=access, hosts=frozenset([public] if public else []))
+        signs_in = "/sign-in" if await app.accounts.kept.any() else access.sign_in_path()
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             async with serving(face, listener), anyio.create_task_group() as tasks:
                 tasks.start_soon(app.run)
                 tasks.start_soon(face.warm)
                 say(f"Aegis listens on {address}")
-                say(f"Sign in once: {address}{access.sign_in_path()}")
+                say(f"Sign in{'' if signs_in == '/sign-in' else ' once'}: {address}{signs_in}")
                 async for _signal in signals:
                     break
                 say("stopping")
                 tasks.cancel_scope.cancel()
+
+
+async def _has_accounts(run: Session) -> bool:
+    from aegis.stores.accounts import SqliteAccounts
+    from aegis.stores.database import Database
+
+    path = run.config().store.path(run.home)
+    if not path.exists():
+        return False
+    database = await Database.open(path)
+    try:
+        return await SqliteAccounts(database).any()
+    finally:
+        await database.close()
 
 
 def _log_to_stderr(run: Session) -> None:

@@ -1,4 +1,5 @@
-"""Who may come in while no accounts are configured: this machine only, by a one-time sign-in address or a token file.
+"""Who may come in. Without accounts: this machine only, by a one-time sign-in address or a token file. With accounts: by
+their sessions and API tokens, each as far as its role goes (`web/rights.py`); the token file still counts.
 
 The address that the start prints signs one browser in; programs send the token of the state folder as a bearer. Both
 are compared in constant time, and a foreign `Host` is refused so that no web page elsewhere can reach a loopback port
@@ -12,12 +13,21 @@ import secrets
 from pathlib import Path
 
 from starlette.requests import Request
+from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from aegis.app.accounts import Accounts
+from aegis.core.errors import StoreError
+from aegis.core.roles import Person
 from aegis.core.secret import Secret
-from aegis.web.problems import problem
+from aegis.web.problems import on_error, problem
+from aegis.web.rights import right_for
 
 COOKIE = "aegis_session"
+PERSON = "aegis.person"
+"""Where a request's scope says who asks."""
+HOLDER = Person("api", "admin", account=False)
+"""Whoever holds the state folder, or was shown the one-time address."""
 TOKEN_FILE = "api-token"  # noqa: S105 - the name of a file
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]", "::1", "testserver"})
 OPEN_PATHS = frozenset(
@@ -49,6 +59,8 @@ class Access:
         self._token = token
         self._session = secrets.token_urlsafe(32)
         self._code: str | None = secrets.token_urlsafe(24)
+        self.accounts: Accounts | None = None
+        """The accounts of the store; there once the face is made."""
 
     @classmethod
     def in_folder(cls, home: Path) -> Access:
@@ -70,13 +82,21 @@ class Access:
         self._code = None
         return self._session
 
-    def admits(self, request: Request) -> bool:
-        """Whether the request carries the session or the token."""
+    async def has_accounts(self) -> bool:
+        """Whether people sign in with accounts. Raises `StoreError`."""
+        return self.accounts is not None and await self.accounts.kept.any()
+
+    async def person(self, request: Request) -> Person | None:
+        """Who asks, by a session or a token; None for a stranger. Raises `StoreError`."""
         cookie = request.cookies.get(COOKIE, "")
-        if cookie and hmac.compare_digest(cookie.encode(), self._session.encode()):
-            return True
         scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
-        return scheme.lower() == "bearer" and hmac.compare_digest(bearer.encode(), self._token.reveal().encode())
+        bearer = bearer if scheme.lower() == "bearer" else ""
+        if _same(bearer, self._token.reveal()):
+            return HOLDER
+        if not await self.has_accounts():
+            return HOLDER if _same(cookie, self._session) else None
+        assert self.accounts is not None, "there are accounts"
+        return await self.accounts.of_token(bearer) if bearer else await self.accounts.of_session(cookie)
 
 
 class Guard:
@@ -89,16 +109,7 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        request = Request(scope)
-        answer: ASGIApp = self.app
-        if scope["path"].startswith(SIGNED_PATHS):
-            pass
-        elif _host(request) not in self.hosts:
-            answer = problem(403, "foreign_host", "This address does not belong to Aegis; use the one that it printed.")
-        elif _foreign_write(request, self.hosts):
-            answer = problem(403, "foreign_origin", "A page of another site may not change anything here.")
-        elif scope["path"] not in OPEN_PATHS and not self.access.admits(request):
-            answer = _sign_in_first(request)
+        answer = await self._answer(Request(scope), scope)
 
         async def with_headers(message: dict[str, object]) -> None:
             if message["type"] == "http.response.start":
@@ -108,6 +119,35 @@ class Guard:
             await send(message)
 
         await answer(scope, receive, with_headers)  # type: ignore[arg-type]
+
+    async def _answer(self, request: Request, scope: Scope) -> ASGIApp:
+        """The application where the request may go on, else why not."""
+        if scope["path"].startswith(SIGNED_PATHS):
+            return self.app
+        if _host(request) not in self.hosts:
+            return problem(403, "foreign_host", "This address does not belong to Aegis; use the one that it printed.")
+        if _foreign_write(request, self.hosts):
+            return problem(403, "foreign_origin", "A page of another site may not change anything here.")
+        if scope["path"] in OPEN_PATHS:
+            return self.app
+        try:
+            person = await self.access.person(request)
+            accounts = await self.access.has_accounts()
+        except StoreError as error:
+            return await on_error(request, error)
+        if person is None:
+            return _sign_in_first(request, accounts=accounts)
+        scope[PERSON] = person
+        if not accounts:
+            return self.app
+        if "authorization" not in request.headers and _unproven_write(request):
+            return problem(403, "foreign_origin", "A browser has to say from which page it changes something.")
+        right = right_for(request.method, scope["path"])
+        if right is None or not person.may(right):
+            return problem(
+                403, "not_allowed", f"The role {person.role} may not do this{f' ({right})' if right else ''}"
+            )
+        return self.app
 
 
 def _host(request: Request) -> str:
@@ -123,8 +163,21 @@ def _foreign_write(request: Request, hosts: frozenset[str]) -> bool:
     return origin.partition("://")[2].rsplit(":", 1)[0] not in hosts
 
 
-def _sign_in_first(request: Request) -> ASGIApp:
+def _unproven_write(request: Request) -> bool:
+    """A write by cookie whose browser does not say where it comes from: browsers do, for every POST and DELETE (Fetch
+    standard, "append a request `Origin` header").
+    """
+    return request.method not in ("GET", "HEAD") and "origin" not in request.headers
+
+
+def _same(given: str, right: str) -> bool:
+    return bool(given) and hmac.compare_digest(given.encode("utf-8", "backslashreplace"), right.encode())
+
+
+def _sign_in_first(request: Request, *, accounts: bool) -> ASGIApp:
     if "text/html" in request.headers.get("accept", ""):
+        if accounts:
+            return RedirectResponse("/sign-in", 303)
         from aegis.web.pages import render
 
         return render("sign_in.html", status=401)

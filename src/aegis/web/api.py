@@ -13,7 +13,9 @@ from starlette.responses import StreamingResponse
 from aegis.app import App
 from aegis.core.errors import BadInput
 from aegis.core.lifecycle import Verb
+from aegis.core.roles import Person
 from aegis.web import views
+from aegis.web.access import PERSON
 from aegis.web.feed import Feed
 from aegis.web.problems import problem
 
@@ -75,14 +77,18 @@ def _incidents(routes: APIRouter, app: App) -> None:
         return _json(views.incident_document(found))
 
     @routes.post("/incidents/{incident_id}/{verb}")
-    async def say(incident_id: str, verb: str, said: Annotated[Said | None, Body()] = None) -> Response:
+    async def say(
+        request: Request, incident_id: str, verb: str, said: Annotated[Said | None, Body()] = None
+    ) -> Response:
         """Acknowledge, resolve, reopen, note or assign an incident; who and why may stand in the body."""
         if verb not in VERBS:
             return problem(404, "no_such_change", f"What can be said is {', '.join(VERBS)}, not {verb[:32]!r}")
         if await app.incidents.get(incident_id) is None:
             return problem(404, "no_such_incident", f"There is no incident {incident_id[:64]!r}")
         word = said or Said()
-        changed = await app.desk.say(incident_id, cast("Verb", verb), by=word.by, via=word.via, text=word.text)
+        person: Person = request.scope[PERSON]
+        by, via = (person.name, "api") if person.account else (word.by, word.via)  # an account speaks for itself
+        changed = await app.desk.say(incident_id, cast("Verb", verb), by=by, via=via, text=word.text)
         return _json(views.incident_document(changed))
 
 

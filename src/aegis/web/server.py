@@ -10,21 +10,22 @@ from importlib.resources import files
 import anyio
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from aegis.app import App
 from aegis.core.incidents import Status
-from aegis.web.access import COOKIE, Access, Guard
+from aegis.web.access import Access, Guard
 from aegis.web.feed import Feed
 from aegis.web.gateway import Gateway
+from aegis.web.login import sign_in_routes
 from aegis.web.metrics import Metrics
 from aegis.web.problems import problem
 
 WARM_AFTER_SECONDS = 2
 """Long enough for the first probes, shorter than it takes a person to open the page."""
-GATEWAY = "/v1"
+GATEWAYS = ("/v1", "/model/")
 STATIC = {"aegis.css": "text/css", "aegis.js": "text/javascript", "aegis.svg": "image/svg+xml"}
 
 
@@ -60,7 +61,7 @@ class Face:
         await self._later.load()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._gateway is not None and scope["type"] == "http" and scope["path"].startswith(GATEWAY):
+        if self._gateway is not None and scope["type"] == "http" and scope["path"].startswith(GATEWAYS):
             await self._gateway(scope, receive, send)
         else:
             await self._app(scope, receive, send)
@@ -71,6 +72,7 @@ def create(app: App, *, access: Access, hosts: frozenset[str] = frozenset(), ban
     every page (the demo says that nothing left this machine).
     """
     feed, metrics = Feed(), Metrics()
+    access.accounts = app.accounts
     app.hub.add(feed)
     app.hub.add(metrics)
 
@@ -86,7 +88,7 @@ def create(app: App, *, access: Access, hosts: frozenset[str] = frozenset(), ban
 
     later = Later(desk)
     mounts = [Mount("/inbound", Later(inbound)), Mount("/", later)]
-    routes = [*_health(app), _metrics(app, metrics), _sign_in(access), _static(), *mounts]
+    routes = [*_health(app), _metrics(app, metrics), *sign_in_routes(app, access), _static(), *mounts]
     return Face(Guard(Starlette(routes=routes), access=access, hosts=hosts), later, _gateway(app))
 
 
@@ -124,20 +126,6 @@ def _metrics(app: App, metrics: Metrics) -> Route:
         return Response(body, headers={"content-type": content_type})
 
     return Route("/metrics", scrape)
-
-
-def _sign_in(access: Access) -> Route:
-    async def sign_in(request: Request) -> Response:
-        session = access.redeem(request.query_params.get("code", ""))
-        if session is None:
-            return problem(
-                403, "code_used", "This sign-in address was used already or is wrong; start Aegis again for a new one"
-            )
-        answer = RedirectResponse("/", 303)
-        answer.set_cookie(COOKIE, session, httponly=True, samesite="strict", secure=request.url.scheme == "https")
-        return answer
-
-    return Route("/sign-in", sign_in)
 
 
 def _static() -> Route:

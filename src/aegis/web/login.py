@@ -1,0 +1,97 @@
+"""Signing in and out: by the one-time address while there are no accounts, else by name and password.
+
+Policy: the form carries a token that its cookie repeats, so that no other site can sign a browser in; the session's cookie
+is HttpOnly and SameSite=Lax, and Secure where people reach Aegis by https.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from typing import Final
+from urllib.parse import parse_qs
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from aegis.app import App
+from aegis.core.errors import BadInput, RateLimited
+from aegis.core.secret import Secret
+from aegis.web.access import COOKIE, Access
+from aegis.web.problems import problem
+
+FORM_COOKIE: Final = "aegis_form"
+FORM_BYTES_MAX: Final = 8_192
+"""A name, a password and a token: a thousand characters each, percent-encoded."""
+
+
+def sign_in_routes(app: App, access: Access) -> tuple[Route, ...]:
+    """The routes, bound to one running Aegis."""
+
+    async def sign_in(request: Request) -> Response:
+        if not await access.has_accounts():
+            return _redeemed(app, request, access)
+        if request.method != "POST":
+            return _form(app)
+        form = await _read(request)
+        token = request.cookies.get(FORM_COOKIE, "")
+        if not token or not hmac.compare_digest(token.encode(), form.get("token", "").encode()):
+            return _form(app, problem="Please try again: the page was open for too long.", status=403)
+        try:
+            session = await app.accounts.sign_in(form.get("name", ""), Secret(form.get("password", "")))
+        except BadInput as error:
+            return _form(app, problem=str(error), status=403)
+        except RateLimited as error:
+            answer = _form(app, problem=str(error), status=429)
+            answer.headers["Retry-After"] = str(-(-(error.retry_after_ms or 1_000) // 1_000))
+            return answer
+        answer = RedirectResponse("/", 303)
+        _set(app, answer, COOKIE, session.reveal(), seconds=app.accounts.session_ms // 1_000)
+        answer.delete_cookie(FORM_COOKIE)
+        return answer
+
+    async def sign_out(request: Request) -> Response:
+        await app.accounts.sign_out(request.cookies.get(COOKIE, ""))
+        answer = RedirectResponse("/sign-in", 303)
+        answer.delete_cookie(COOKIE)
+        return answer
+
+    return Route("/sign-in", sign_in, methods=["GET", "POST"]), Route("/sign-out", sign_out, methods=["POST"])
+
+
+def _redeemed(app: App, request: Request, access: Access) -> Response:
+    session = access.redeem(request.query_params.get("code", ""))
+    if session is None:
+        return problem(
+            403, "code_used", "This sign-in address was used already or is wrong; start Aegis again for a new one"
+        )
+    answer = RedirectResponse("/", 303)
+    _set(app, answer, COOKIE, session)
+    return answer
+
+
+def _form(app: App, *, problem: str = "", status: int = 200) -> Response:
+    """The page, with a fresh token in it and in its cookie."""
+    from aegis.web.pages import render
+
+    token = secrets.token_urlsafe(32)
+    answer = render("login.html", status=status, token=token, problem=problem)
+    _set(app, answer, FORM_COOKIE, token, seconds=3_600)
+    return answer
+
+
+async def _read(request: Request) -> dict[str, str]:
+    """The fields of a form; one that is too large has none."""
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > FORM_BYTES_MAX:
+            return {}
+    fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=10)
+    return {name: values[0] for name, values in fields.items()}
+
+
+def _set(app: App, answer: Response, name: str, value: str, *, seconds: int | None = None) -> None:
+    secure = app.config.server.public_url.startswith("https://")
+    answer.set_cookie(name, value, max_age=seconds, httponly=True, samesite="lax", secure=secure)
