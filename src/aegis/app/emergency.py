@@ -202,10 +202,12 @@ def parts_of(database: Database, clock: Clock, new_id: NewId, *, audit: Audit, m
     )
 
 
-def stop_and_return(app: App, database: Database, ask: Callable[[], Awaitable[Sequence[Tried]]]) -> Emergency:
-    """Stop and return, wired to a running Aegis; `ask` asks every service whether it would take what is sent."""
+def stop_and_return(
+    app: App, database: Database, more: Iterable[Actuator], ask: Callable[[], Awaitable[Sequence[Tried]]]
+) -> Emergency:
+    """Stop and return, wired to a running Aegis; `more` are actuators as for `parts_of`, `ask` asks every service whether it would take what is sent."""
     governor, settings = app.governor, app.config.emergency
-    parts = parts_of(database, app.clock, app.new_id, audit=app.audit)
+    parts = parts_of(database, app.clock, app.new_id, audit=app.audit, more=more)
     checklist = Checklist(parts=parts, governor=governor, outbox=app.outbox, incidents=app.incidents, ask=ask)
     around = Surroundings(
         chronicle=Telling(app.pipeline, app.incidents, app.outbox),

@@ -19,6 +19,7 @@ from aegis.app.hub import Hub
 from aegis.app.inbound import act_links, open_inbound, senders
 from aegis.app.keyring import KeyRing, pepper
 from aegis.app.overrides import Overrides
+from aegis.app.reach import actuators
 from aegis.app.running import LONG_AGO, App
 from aegis.app.services import (
     Parts,
@@ -135,8 +136,11 @@ async def open_app(
         links = await act_links(config, SqliteLookups(database), machine.token)
         told = await tell_by(config, machine, database, parts.notifiers, messengers, link_base, links, hub)
         app = await _wired(config, home, machine, hub, database, parts, governor, detector, told)
+        more = await opened.enter_async_context(
+            actuators(config.emergency.reach, database, clock=clock, observer=hub, resolve=resolve)
+        )
         app.emergency = stop_and_return(
-            app, database, partial(ask_all, config, parts, http, resolve=resolve, clock=clock)
+            app, database, more, partial(ask_all, config, parts, http, resolve=resolve, clock=clock)
         )
         app.actions.emergency = app.emergency
         opened.push_async_callback(app.emergency.stepper.leave)

@@ -40,6 +40,7 @@ async def desk(run: Session) -> AsyncIterator[Desk]:
     """The stops of this session's store, made if need be; also while Aegis runs. Raises `StoreError`, `ConfigError`."""
     from aegis.app.auditing import audit_of
     from aegis.app.emergency import parts_of
+    from aegis.app.reach import actuators
     from aegis.app.system import SystemClock, random_ids
     from aegis.emergency.planning import Orders
     from aegis.stores.database import Database
@@ -50,9 +51,13 @@ async def desk(run: Session) -> AsyncIterator[Desk]:
     database = await Database.open(config.store.path(run.make_home()))
     try:
         new_id = random_ids(clock)
-        parts = parts_of(database, clock, new_id, audit=audit_of(config, run.home, database, clock))
-        orders = Orders(parts, new_id=new_id, preauthorised=config.emergency.preauthorised)
-        yield Desk(database=database, stops=SqliteStops(database), ledger=SqliteLedger(database, clock), orders=orders)
+        resolve, audit = run.resolver(config).resolve, audit_of(config, run.home, database, clock)
+        reach = config.emergency.reach
+        async with actuators(reach, database, clock=clock, observer=lambda _: None, resolve=resolve) as more:
+            parts = parts_of(database, clock, new_id, audit=audit, more=more)
+            orders = Orders(parts, new_id=new_id, preauthorised=config.emergency.preauthorised)
+            stops, ledger = SqliteStops(database), SqliteLedger(database, clock)
+            yield Desk(database=database, stops=stops, ledger=ledger, orders=orders)
     finally:
         await database.close()
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 from aegis.config.people import roster
+from aegis.config.reach import reach
 from aegis.config.sections.budgets import BudgetSection, Levels, Rolling, ThrottleSection, Windows
 from aegis.config.sections.gateway import GatewaySection, UpstreamSection
 from aegis.config.sections.people import InhibitionSection
@@ -71,6 +72,12 @@ def settings(root: RootSection) -> Config:
             preauthorised=tuple(root.emergency.preauthorised),
             step_ms=root.emergency.step,
             calls=root.emergency.calls,
+            reach=reach(
+                root.emergency.processes,
+                root.emergency.docker,
+                root.emergency.kubernetes,
+                root.emergency.credentials,
+            ),
         ),
         detection=Detecting(
             rules=tuple(Path(folder).expanduser() for folder in root.detection.rules),

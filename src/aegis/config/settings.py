@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from aegis.config.reach import Reach
 from aegis.core.breakers import BreakerPolicy
 from aegis.core.buckets import Rate
 from aegis.core.budgets import Budget, Level
@@ -144,6 +145,8 @@ class EmergencySettings:
     preauthorised: tuple[str, ...] = ()
     step_ms: int = 300_000
     calls: int = 50
+    reach: Reach = field(default_factory=Reach)
+    """What a stop reaches outside of Aegis."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,6 +240,8 @@ class Config:
                 return self.heartbeat.url
             case ["backup", "passphrase"] if self.backup is not None:
                 return self.backup.passphrase
+            case ["emergency", *below]:
+                return self.emergency.reach.reference_at(below)
             case ["secrets", "passphrase"]:
                 return self.secrets.passphrase
         return None

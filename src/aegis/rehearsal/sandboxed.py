@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from aegis.config.load import load
+from aegis.config.reach import Reach
 from aegis.config.settings import Config, Upstream
 from aegis.core.errors import ConfigError
 from aegis.core.references import Reference
@@ -17,6 +18,7 @@ from aegis.sandbox.services.webhook import SECRET
 
 _KEYS: Mapping[str, str] = {
     "SANDBOX_KEY": "sandbox-key",
+    "SANDBOX_AWS": "sandbox:sandbox",
     "SANDBOX_ROUTING_KEY": "5a" * 16,
     "SANDBOX_SLACK": "xoxb-sandbox",
 }
@@ -69,6 +71,9 @@ def sandboxed(config: Config, serving: Serving) -> Config:
     """A person's own configuration, with the sandbox in the place of every outside service."""
     stand_in = sandbox_config(serving, extra=config.connectors)
     gateway = replace(config.gateway, upstreams=_upstreams(serving))
+    # A rehearsal reaches nothing real: no container, no cluster, no vendor's key.
+    emergency = replace(config.emergency, reach=Reach())
+    config = replace(config, emergency=emergency)
     return replace(config, services=stand_in.services, connectors=stand_in.connectors, gateway=gateway)
 
 

@@ -24,6 +24,7 @@ from aegis.config.sections.people import (
     Matches,
     RotationSection,
 )
+from aegis.config.sections.reach import CredentialsSection, DockerSection, KubernetesSection, ProcessesSection
 from aegis.config.sections.services import ServicesSection
 from aegis.config.sections.when import WhenSection
 
@@ -87,6 +88,10 @@ class EmergencySection(Section):
     """How long each step of a return lasts at least."""
     calls: int = Field(default=50, ge=1, le=1_000_000)
     """How many calls each step has to see."""
+    processes: ProcessesSection = Field(default_factory=ProcessesSection)
+    docker: DockerSection | None = None
+    kubernetes: KubernetesSection | None = None
+    credentials: CredentialsSection = Field(default_factory=CredentialsSection)
 
     @field_validator("preauthorised")
     @classmethod
