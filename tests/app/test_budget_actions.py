@@ -64,10 +64,12 @@ class Running:
 
 
 @asynccontextmanager
-async def running(home: Path, settings: str, clock: FakeClock | None = None) -> AsyncIterator[Running]:
+async def running(
+    home: Path, settings: str, clock: FakeClock | None = None, extra: tuple[str, ...] = ()
+) -> AsyncIterator[Running]:
     clock = clock or FakeClock(NOON)
     async with serve(World(clock=clock)) as sandbox:
-        config = sandbox_config(sandbox, more=settings + PRICES)
+        config = sandbox_config(sandbox, more=settings + PRICES, extra=extra)
         keys = SandboxKeys(sandbox)
         async with open_app(config, home=home, resolve=keys, machine=Machine(clock=clock)) as app:
             yield Running(app, clock)

@@ -128,3 +128,19 @@ async def test_a_throttle_of_a_budget_reaches_every_process_through_the_store(tm
         await aegis.next_day()
         assert aegis.stopped() == []
         assert aegis.room("anthropic") == before
+
+
+async def test_alert_all_tells_every_contact_by_every_channel(tmp_path: Path) -> None:
+    people = """\
+contacts:
+  ada: {email: ada@example.com, sms: "+15550101", phone: "+15550101"}
+  grace: {email: grace@example.com}
+escalation: {chains: [{name: quiet, steps: [{to: [grace], by: [email]}]}]}
+actions: {emergency: [alert_all]}
+"""
+    async with running(tmp_path, BUDGET + people, extra=("email", "twilio")) as aegis:
+        await aegis.spend(30)
+        crossed = await aegis.incident("emergency")
+        direct = {d.notification.recipient for d in await aegis.app.outbox.of_incident(crossed.id)} - {""}
+
+        assert direct == {"email:ada", "sms:ada", "phone:ada", "email:grace"}

@@ -8,16 +8,17 @@ or when a person resumes it, never later; the record survives a restart, and a c
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
 
 import anyio
 import orjson
 
-from aegis.core.budgets import Balance, Budget, Level
+from aegis.app.crossed import Standing, crossings, ends, is_over, named, part_of, scope_words
+from aegis.core.budgets import Budget, Level
 from aegis.core.errors import BadInput
 from aegis.core.incidents import Incident, Severity
 from aegis.core.ledger import Switch
@@ -25,7 +26,6 @@ from aegis.core.notifications import DeliveryState
 from aegis.core.ports import Clock, Outbox
 from aegis.core.stops import Grade
 from aegis.core.telemetry import Happened, LevelCrossed, WindowReset
-from aegis.core.windows import SLOTS
 from aegis.emergency.planning import Order
 from aegis.governor.actions import (
     ACTING,
@@ -35,11 +35,9 @@ from aegis.governor.actions import (
     perform,
     scope_covered,
     sentence,
-    services_told,
 )
 from aegis.governor.governor import Governor
 from aegis.incidents.pipeline import Pipeline
-from aegis.incidents.routing import Route
 from aegis.stores.lookups import SqliteLookups
 
 if TYPE_CHECKING:
@@ -64,52 +62,6 @@ LEVEL_SEVERITY: Final[Mapping[str, Severity]] = {
 }
 """A crossed level as an incident, as the severity table of the first specification has it."""
 _log = logging.getLogger("aegis.budgets")
-
-
-def spend_routes(actions: Mapping[Level, Sequence[str]], configured: Sequence[str]) -> tuple[Route, ...]:
-    """The routes by which the message of each level reaches the channels that its actions name."""
-    return tuple(
-        Route(to=to, severities=frozenset({LEVEL_SEVERITY[level]}), kinds=frozenset({"spend"}))
-        for level, names in actions.items()
-        if (to := services_told(names, configured))
-    )
-
-
-@dataclass(slots=True, kw_only=True)
-class Standing:
-    """What one crossing set off. `waiting` are actions still to be done; `slowed` and `stopped` (scope, reason) are
-    in force until the window is over.
-    """
-
-    budget: str
-    window: str
-    level: Level
-    incident: str
-    at: datetime
-    waiting: list[str]
-    percent: int = 100
-    slowed: list[str] = field(default_factory=list)
-    stopped: list[tuple[dict[str, str], str]] = field(default_factory=list)
-    held: list[str] = field(default_factory=list)
-    """Stops of record that hold keys."""
-
-    @property
-    def key(self) -> tuple[str, str, str]:
-        return self.budget, self.window, self.level
-
-    @property
-    def kind(self) -> str:
-        """The kind of window: `day` of `day 2026-11-21`."""
-        return self.window.partition(" ")[0]
-
-    @property
-    def holds(self) -> bool:
-        return bool(self.waiting or self.slowed or self.stopped or self.held)
-
-    @classmethod
-    def of(cls, row: Mapping[str, Any]) -> Standing:
-        stopped = [(dict(scope), str(reason)) for scope, reason in row["stopped"]]
-        return cls(**{**row, "at": datetime.fromisoformat(row["at"]), "stopped": stopped})
 
 
 class BudgetActions:
@@ -195,7 +147,7 @@ class BudgetActions:
     async def _take_back_all(self) -> None:
         resets, self._resets = self._resets, []
         try:
-            over = [s for s in self._standing.values() if any(_ends(reset, s) for reset in resets)]
+            over = [s for s in self._standing.values() if any(ends(reset, s) for reset in resets)]
             for standing in [*over, *await self._overdue()]:
                 await self._take_back(standing)
         except BaseException:
@@ -218,11 +170,11 @@ class BudgetActions:
         await self._keep()
 
     def _alarm(self, named: str, window: str, level: Level) -> Alarm:
-        found = next((b for b in self._budgets if _part(b, named) is not None), None)
+        found = next((b for b in self._budgets if part_of(b, named) is not None), None)
         return Alarm(
             level=level,
             about=f"budget {named} reached its {level} amount ({window})",
-            scope=scope_covered(found, _part(found, named) or "") if found else None,
+            scope=scope_covered(found, part_of(found, named) or "") if found else None,
             observe=found is not None and found.observe,
         )
 
@@ -234,8 +186,8 @@ class BudgetActions:
         if not self._standing or now - self._looked_at < LOOK_EVERY:
             return []
         self._looked_at = now
-        balances = {(_named(b), b.window): b for b in await self._governor.balances()}
-        return [s for s in self._standing.values() if _is_over(s, balances.get((s.budget, s.kind)), now)]
+        balances = {(named(b), b.window): b for b in await self._governor.balances()}
+        return [s for s in self._standing.values() if is_over(s, balances.get((s.budget, s.kind)), now)]
 
     async def _take_back(self, standing: Standing) -> None:
         """Nothing of a crossing stands any more; its incident says so and is resolved."""
@@ -330,14 +282,14 @@ class BudgetActions:
             if switch.scope == scope:
                 if any(dict(scope) == other for one in self._standing.values() for other, _ in one.stopped):
                     standing.stopped.append((dict(scope), switch.reason))
-                return f"{_words(scope)} was stopped already: {switch.reason}"
+                return f"{scope_words(scope)} was stopped already: {switch.reason}"
         standing.stopped.append((dict(scope), reason))
         at_ms = int(self._clock.now().timestamp() * 1_000)
         switch = Switch(scope=dict(scope), stopped=True, reason=reason, at_ms=at_ms, grade=Grade.G2, by=BY)
         await self._governor.turn(switch)
         if self.emergency is not None:
             await self.emergency.parts.board.revoke(scope)
-        return f"{_words(scope)} is stopped until the window resets or somebody resumes it"
+        return f"{scope_words(scope)} is stopped until the window resets or somebody resumes it"
 
     def _percent(self, service: str, extra: Standing | None = None) -> int:
         """The share of a service's rate that everything in force leaves."""
@@ -357,7 +309,7 @@ class BudgetActions:
             self._governor.slow(service, self._percent(service))
         self._looked_at = self._clock.now() - LOOK_EVERY
         return [
-            c for b in await self._governor.balances() for c in _crossings(b, self._clock.now()) if not self.known(c)
+            c for b in await self._governor.balances() for c in crossings(b, self._clock.now()) if not self.known(c)
         ]
 
     async def _keep(self) -> None:
@@ -398,53 +350,3 @@ class _Hands:
 
     async def stop(self, scope: Mapping[str, str], reason: str) -> str:
         return await self.actions.stop(self.standing, scope, reason)
-
-
-def _part(budget: Budget, named: str) -> str | None:
-    """The part that a told name is about (`keys [red]`), empty for a whole budget; None for another budget's name."""
-    if named == budget.name:
-        return ""
-    head = f"{budget.name} ["
-    return named[len(head) : -1] if named.startswith(head) and named.endswith("]") else None
-
-
-def _named(balance: Balance) -> str:
-    return f"{balance.budget} [{balance.part}]" if balance.part else balance.budget
-
-
-def _window(balance: Balance) -> str:
-    return balance.window if balance.window == "rolling" else f"{balance.window} {balance.window_key}"
-
-
-def _crossings(balance: Balance, now: datetime) -> Iterable[LevelCrossed]:
-    for level in balance.crossed:
-        yield LevelCrossed(
-            at=now,
-            budget=_named(balance),
-            window=_window(balance),
-            level=level,
-            spent=balance.settled,
-            limit=balance.limit,
-        )
-
-
-def _ends(reset: WindowReset, standing: Standing) -> bool:
-    """Whether a window that opened ends the one of a crossing."""
-    same = reset.budget == standing.budget and reset.window.partition(" ")[0] == standing.kind
-    return same and (standing.kind == "rolling" or reset.window != standing.window)
-
-
-def _is_over(standing: Standing, balance: Balance | None, now: datetime) -> bool:
-    """Whether the window of a crossing is over, or its budget is no longer there. A rolling one is over for a
-    crossing when it holds less than the lowest level again, a slot of it after the crossing at the earliest.
-    """
-    if balance is None:
-        return True
-    if balance.window == "rolling":
-        slid = now - standing.at >= (balance.resets_at - now) / SLOTS
-        return slid and bool(balance.levels) and balance.settled < min(balance.levels.values())
-    return _window(balance) != standing.window
-
-
-def _words(scope: Mapping[str, str]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in scope.items()) or "everything"

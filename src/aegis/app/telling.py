@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from aegis.app.actions import spend_routes
 from aegis.app.heartbeat import Heartbeat, Vitals
 from aegis.app.services import Resolve
+from aegis.app.spend_telling import spend_chains, spend_routes
 from aegis.config.settings import Config
 from aegis.core.incidents import Incident
 from aegis.core.notifications import Button, Change, Delivery
@@ -75,7 +75,8 @@ async def tell_by(
 
 def _telling(config: Config, messengers: Mapping[str, Messenger]) -> Telling:
     """Silences, inhibition and escalation by this installation's people, and the channels it can use."""
-    roster = replace(config.roster, usable=tuple(messengers))
+    chains = (*spend_chains(config.actions, config.roster), *config.roster.chains)
+    roster = replace(config.roster, usable=tuple(messengers), chains=chains)
     return Telling(roster=roster, teams=config.teams, inhibitions=config.inhibitions)
 
 

@@ -102,9 +102,11 @@ def roster_of(run: Session) -> Roster:
     from dataclasses import replace
 
     from aegis.app.people import usable_channels
+    from aegis.app.spend_telling import spend_chains
 
     config = run.config()
-    return replace(config.roster, usable=usable_channels(config))
+    chains = (*spend_chains(config.actions, config.roster), *config.roster.chains)
+    return replace(config.roster, usable=usable_channels(config), chains=chains)
 
 
 def moment_of(run: Session, text: str) -> datetime:

@@ -157,7 +157,7 @@ def explain(incident_id: str | None, at: str, as_json: bool, **given: Any) -> No
 
 
 async def _explain(run: Session, incident_id: str | None, at: str, given: dict[str, Any], as_json: bool) -> None:
-    from aegis.app.actions import spend_routes
+    from aegis.app.spend_telling import spend_routes
     from aegis.core.deliveries import RECORDING
     from aegis.incidents.routing import choose
 
