@@ -121,8 +121,8 @@ async def test_names_that_are_none_are_answered_with_those_that_are(tmp_path: Pa
     async with town(tmp_path) as here:
         with pytest.raises(BadInput, match="configured are: pagerduty"):
             find_notifier("prometheus", here.parts.notifiers)
-        with pytest.raises(BadInput, match="ways that do: email"):
-            find_messenger("slack", "x", here.parts.messengers)
+        with pytest.raises(BadInput, match="ways that do: email, slack"):
+            find_messenger("teams", "x", here.parts.messengers)
         with pytest.raises(BadInput, match="cannot reach"):
             find_messenger("email", "+14155550100", here.parts.messengers)
     assert not list(tmp_path.iterdir())

@@ -1,7 +1,7 @@
 """A process to be killed: it opens incidents in a store and delivers them to the service that plays on a port.
 
-Run as `delivery_worker.py STORE PORT INCIDENTS CYCLE`. Its clock runs a hundred times faster than the wall's and begins
-later in every cycle, so that leases and pauses of a minute end within a test and no delivery grows a day old in it.
+Run as `delivery_worker.py STORE PORT INCIDENTS CYCLE`. Its clock runs twenty times faster than the wall's and begins later in
+every cycle, so that leases and pauses of a minute end within a test and no delivery grows a day old in it.
 """
 
 import asyncio
@@ -27,7 +27,11 @@ from aegis.stores.outbox import SqliteOutbox
 from aegis.testing import START
 
 SERVICES = ("slack", "jira", "splunk")
-FASTER = 100
+FASTER = 20
+ONE_BY_ONE = {"slack": replace(RULES["slack"], digest_over=0), "splunk": replace(RULES["splunk"], concurrency=4)}
+"""Told one by one, so that each can be counted; Splunk's hundred at once are one request, and here they would be many."""
+AT_ONCE = 1 + RULES["jira"].concurrency + 4
+"""What is under way at most when the process dies."""
 
 
 class FastClock:
@@ -112,7 +116,7 @@ async def main(path: str, port: int, number: int, cycle: int) -> None:
         clock=clock,
         pick=random.Random(cycle).randint,
         observe=lambda _happened: None,
-        rules={"slack": replace(RULES["slack"], digest_over=0)},  # told one by one, so that each can be counted
+        rules=ONE_BY_ONE,
     )
     incidents = WakingIncidents(SqliteIncidents(database), lanes)
     names = [f"inc-{one:05d}" for one in range(number)]

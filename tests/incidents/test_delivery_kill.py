@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from tests.incidents.delivery_worker import SERVICES
+from tests.incidents.delivery_worker import AT_ONCE, SERVICES
 
 from aegis.stores.database import Database
 from aegis.stores.outbox import SqliteOutbox
@@ -78,4 +78,4 @@ async def test_nothing_is_missing_after_kills_and_every_repeat_shares_its_key(tm
     assert all(len(keys) == 1 for keys in service.keys.values())
     assert len({key for keys in service.keys.values() for key in keys}) == number
     repeats = sum(service.taken.values()) - len(expected)
-    assert repeats <= service.heard // 50 + cycles * 7  # lost answers, and what was under way at a kill
+    assert repeats <= service.heard // 50 + cycles * AT_ONCE  # lost answers, and what was under way at a kill
