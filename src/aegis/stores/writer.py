@@ -127,7 +127,7 @@ class Writer:
             ended = [self._alone(connection, batch[0])]
         else:
             ended = [self._work(connection, waiting) for waiting in batch]
-        if connection.in_transaction:
+        if connection.in_transaction:  # a work alone that failed has undone it
             connection.execute("COMMIT")
         if self._watch.changed():
             self._rescue(connection)
@@ -139,8 +139,7 @@ class Writer:
         """
         try:
             result = waiting.work(connection)
-            if not connection.in_transaction:
-                raise sqlite3.OperationalError("a work ended the transaction that it is part of")
+            _refuse_ended(connection)
         except sqlite3.Error as error:
             if breaks_handle(error) or not connection.in_transaction:
                 raise
@@ -194,6 +193,12 @@ class Writer:
             connection.close()
             self._connection = self._connect()
             self._watch.remember()
+
+
+def _refuse_ended(connection: sqlite3.Connection) -> None:
+    """A work must not end the transaction that it is part of; a savepoint's end would say so by itself."""
+    if not connection.in_transaction:
+        raise sqlite3.OperationalError("the work ended its transaction")
 
 
 def _undo(connection: sqlite3.Connection) -> None:
