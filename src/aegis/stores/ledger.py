@@ -70,8 +70,8 @@ class _Underway:
 class SqliteLedger:
     """`core.ports.Ledger` over a store whose works that write run one after the other. Raises `StoreError` and `Fenced`, nothing else."""
 
-    def __init__(self, database: Transactions, clock: Clock) -> None:
-        self._database, self._clock = database, clock
+    def __init__(self, database: Transactions, clock: Clock, *, turns_max: int = TURNS_MAX) -> None:
+        self._database, self._clock, self._turns_max = database, clock, turns_max
         self._guard = ClockGuard()
         self._underway: dict[str, _Underway] = {}
 
@@ -165,7 +165,7 @@ class SqliteLedger:
         def work(connection: sqlite3.Connection) -> None:
             connection.execute(Q["turn"], values)
             connection.execute(Q["turned"], values)
-            connection.execute(Q["forget_turns"], {"most": TURNS_MAX})
+            connection.execute(Q["forget_turns"], {"most": self._turns_max})
 
         await self._database.write(work)
 
