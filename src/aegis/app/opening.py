@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from aegis.app.actions import BudgetActions
-from aegis.app.auditing import audit_of
+from aegis.app.auditing import accounts_of, audit_of
 from aegis.app.backing import backups_of
 from aegis.app.emergency import stop_and_return
 from aegis.app.gateway import GatewayParts, upstreams
@@ -222,6 +222,7 @@ async def _wired(
         telling=told.telling,
         keys=keys,
         audit=audit,
+        accounts=accounts_of(config, home, database, clock),
         store_under_way=lambda: database.under_way,
         problems=tuple(str(problem) for problem in detector.problems),
         forget=detector.expire,

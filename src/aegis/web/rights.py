@@ -25,6 +25,9 @@ TABLE: Final[tuple[tuple[str, str, Right], ...]] = (
     ("GET", r"/api/contacts", "read"),
     ("POST", r"/api/contacts/[^/]+/test", "operate"),
     ("GET", r"/api/oncall", "read"),
+    ("GET", r"/api/forecast", "read"),
+    ("GET", r"/api/anomalies", "read"),
+    ("GET", r"/api/anomalies/[^/]+", "read"),
 )
 _ROWS: Final = tuple((method, re.compile(path), right) for method, path, right in TABLE)
 
