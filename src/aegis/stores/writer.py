@@ -59,7 +59,7 @@ class Writer:
         self._deliver, self._loop = deliver, loop
         self._connection: sqlite3.Connection | None = None
         self._watch = FileWatch(path)
-        self._handed: SimpleQueue[Waiting | None] = SimpleQueue()
+        self._handed: SimpleQueue[Sequence[Waiting] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="aegis-store-writer", daemon=True)
 
     def start(self, connection: sqlite3.Connection) -> None:
@@ -69,8 +69,9 @@ class Writer:
         self._thread.start()
 
     def hand_over(self, works: Sequence[Waiting]) -> None:
-        for waiting in works:
-            self._handed.put(waiting)
+        """Works that were asked for in one turn of the loop go together: one by one, the thread would begin with the first."""
+        for first in range(0, len(works), BATCH_MAX):
+            self._handed.put(works[first : first + BATCH_MAX])
 
     def stop(self) -> None:
         """Write what was handed over, close the connection, end the thread. Blocks; call it off the loop."""
@@ -91,11 +92,11 @@ class Writer:
             self._connection.close()
 
     def _take(self) -> tuple[list[Waiting], bool]:
-        """Everything that waits now, at most `BATCH_MAX`; blocks for the first."""
+        """Everything that waits now, at most `BATCH_MAX` and what comes with the last of it; blocks for the first."""
         first = self._handed.get()
         if first is None:
             return [], True
-        batch = [first]
+        batch = list(first)
         while len(batch) < BATCH_MAX:
             try:
                 following = self._handed.get_nowait()
@@ -103,7 +104,7 @@ class Writer:
                 break
             if following is None:
                 return batch, True
-            batch.append(following)
+            batch += following
         return batch, False
 
     def _write(self, batch: Sequence[Waiting]) -> Sequence[Ended]:
