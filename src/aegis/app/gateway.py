@@ -12,9 +12,9 @@ from aegis.config.settings import GatewaySettings
 from aegis.config.settings import Upstream as Settings
 from aegis.core.references import Reference
 from aegis.core.secret import Secret
-from aegis.transport.relay import Limits, Relay
+from aegis.transport.relay import Limits, Relay, Signer
 
-Kind = Literal["anthropic", "openai"]
+Kind = Literal["anthropic", "openai", "bedrock"]
 
 
 FAMILIES: Final[Mapping[str, Sequence[str]]] = {
@@ -26,11 +26,14 @@ FAMILIES: Final[Mapping[str, Sequence[str]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upstream:
-    """One upstream, ready to be asked. `credential` is the header that its key goes into, with the key."""
+    """One upstream, ready to be asked. `credential` is the header that its key goes into, with the key; `signer` signs
+    where the key itself is never sent.
+    """
 
     settings: Settings
     relay: Relay
     credential: tuple[bytes, bytes] | None = field(repr=False)
+    signer: Signer | None = field(default=None, repr=False)
 
     @property
     def service(self) -> str:
@@ -82,8 +85,12 @@ def _made(settings: Settings, resolve: Callable[[Reference], Secret]) -> Upstrea
         limits=Limits(connections_max=settings.connections),
         allow_private=settings.allow_private,
     )
-    credential = None if settings.key is None else _credential(settings.auth, resolve(settings.key).reveal())
-    return Upstream(settings=settings, relay=relay, credential=credential)
+    key = None if settings.key is None else resolve(settings.key)
+    if key is None or settings.auth != "sigv4":
+        credential = None if key is None else _credential(settings.auth, key.reveal())
+        return Upstream(settings=settings, relay=relay, credential=credential)
+    signer = Signer(key, settings.base_url, region=settings.region)
+    return Upstream(settings=settings, relay=relay, credential=None, signer=signer)
 
 
 def _credential(auth: str, key: str) -> tuple[bytes, bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 from aegis.config.people import roster
 from aegis.config.reach import reach
@@ -99,6 +99,15 @@ def settings(root: RootSection) -> Config:
 
 
 _VENDORS: Mapping[str, str] = {"anthropic": "https://api.anthropic.com", "openai": "https://api.openai.com"}
+_Kind = Literal["anthropic", "openai", "bedrock"]
+_OWN_KINDS: Mapping[str, _Kind] = {"anthropic": "anthropic", "bedrock": "bedrock"}
+_AUTHS: Mapping[str, Literal["x-api-key", "bearer", "sigv4"]] = {
+    "anthropic": "x-api-key",
+    "openai": "bearer",
+    "bedrock": "sigv4",
+}
+AWS_REGION = "us-east-1"
+"""Where AWS' own tools ask when nobody says where."""
 
 
 def _gateway(section: GatewaySection) -> GatewaySettings:
@@ -111,19 +120,22 @@ def _gateway(section: GatewaySection) -> GatewaySettings:
 
 
 def _upstream(name: str, section: UpstreamSection) -> Upstream:
-    kind = section.kind or ("anthropic" if name == "anthropic" else "openai")
+    kind: _Kind = section.kind or _OWN_KINDS.get(name, "openai")
+    region = section.region or AWS_REGION
+    own = f"https://bedrock-runtime.{region}.amazonaws.com" if kind == "bedrock" else _VENDORS[kind]
     return Upstream(
         name=name,
         kind=kind,
-        base_url=(section.base_url or _VENDORS[kind]).rstrip("/"),
+        base_url=(section.base_url or own).rstrip("/"),
         key=section.key,
-        auth=section.auth or ("x-api-key" if kind == "anthropic" else "bearer"),
+        auth=section.auth or _AUTHS[kind],
         service=section.service or name,
         models=tuple(section.models),
         allow_fields=frozenset(section.allow_fields),
         allow_private=section.allow_private,
         connections=section.connections,
         cache=section.cache,
+        region=region,
         vendor=(section.service or name) == kind,
     )
 

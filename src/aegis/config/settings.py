@@ -72,10 +72,10 @@ class Upstream:
     """
 
     name: str
-    kind: Literal["anthropic", "openai"]
+    kind: Literal["anthropic", "openai", "bedrock"]
     base_url: str
     key: Reference | None
-    auth: Literal["x-api-key", "bearer", "api-key"]
+    auth: Literal["x-api-key", "bearer", "api-key", "sigv4"]
     service: str
     models: tuple[str, ...] = ()
     allow_fields: frozenset[str] = frozenset()
@@ -83,6 +83,7 @@ class Upstream:
     connections: int = 512
     vendor: bool = False
     cache: str = "never"
+    region: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,7 @@ gateway:
   upstreams:
     anthropic: {{key: env:SANDBOX_KEY, base_url: "{anthropic}"}}
     openai: {{key: env:SANDBOX_KEY, base_url: "{openai}"}}
+    bedrock: {{key: env:SANDBOX_AWS, base_url: "{bedrock}", region: eu-west-1}}
 """
 HELLO: Any = [{"role": "user", "content": "Failed logins for 214 accounts from 203.0.113.0/24."}]
 
@@ -94,7 +95,12 @@ async def staged(home: Path, *, budgets: str = "", more: str = "", **upstreams: 
     clock = SystemClock()
     world = World(clock=clock)
     async with serve(world) as sandbox:
-        config = sandbox_config(sandbox, more=budgets + GATEWAY.format(**{**sandbox.addresses(), **upstreams}) + more)
+        config = sandbox_config(
+            sandbox,
+            more=budgets
+            + GATEWAY.format(**{**sandbox.addresses(), **{name: at for name, at in upstreams.items() if at}})
+            + more,
+        )
         access = Access(Secret("not-used"))
         async with (
             open_app(config, home=home, resolve=SandboxKeys(sandbox), machine=Machine(clock=clock)) as app,

@@ -10,16 +10,20 @@ from aegis.config.sections.kinds import Address, SecretRef, Section, Words
 
 
 class UpstreamSection(Section):
-    """One vendor or server. Those named `anthropic` and `openai` need nothing but a key."""
+    """One vendor or server. Those named `anthropic` and `openai` need nothing but a key, `bedrock` a region as well."""
 
-    kind: Literal["anthropic", "openai"] | None = None
-    """Which API it speaks; by its name where that is one of the two."""
+    kind: Literal["anthropic", "openai", "bedrock"] | None = None
+    """Which API it speaks; by its name where that is one of the three."""
     base_url: Address | None = None
     """Its address, without /v1; the vendor's own where the name says which."""
     key: SecretRef | None = None
     """Reference to its key. Programs never see it."""
-    auth: Literal["x-api-key", "bearer", "api-key"] | None = None
-    """The header that its key goes into (`api-key` for Azure); the kind's own where nothing is said."""
+    auth: Literal["x-api-key", "bearer", "api-key", "sigv4"] | None = None
+    """The header that its key goes into (`api-key` for Azure); the kind's own where nothing is said. `sigv4` signs with
+    ACCESS_KEY_ID:SECRET_ACCESS_KEY, `bearer` sends a Bedrock API key.
+    """
+    region: str | None = Field(default=None, pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")
+    """Where Bedrock is asked (eu-west-1)."""
     service: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9_-]{0,31}$")
     """Under which name it is priced and budgeted; its own name where nothing is said."""
     models: Words = Field(default_factory=list)

@@ -10,12 +10,18 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import orjson
+
+from aegis.core import eventstream
 from aegis.sandbox.exchange import Asked, Reply, Unreadable, clip, reply_json
 from aegis.sandbox.room import Room
 from aegis.sandbox.service import Service, find, route
 from aegis.sandbox.tokens import MESSAGE_TOKENS, REQUEST_TOKENS, count, cut
 
 OUTPUT_DEFAULT = 4_096
+STREAM_TYPE = "application/vnd.amazon.eventstream"
+DELTA = 24
+"""Characters in a streamed piece."""
 CACHED_MIN = 4_096
 """Tokens that a part needs to be cached at all (Bedrock user guide, prompt caching)."""
 FINDINGS = (
@@ -60,7 +66,26 @@ def _converse(asked: Asked, room: Room, found: re.Match[str]) -> Reply:
         "metrics": {"latencyMs": 240},
     }
     meters = {"input_tokens": usage["inputTokens"], "output_tokens": usage["outputTokens"]}
+    if found["stream"]:
+        line = f"{found['model']}: {clip(text, 80)}"
+        chunks = tuple(_frames(reply, text))
+        return Reply(status=200, chunks=chunks, content_type=STREAM_TYPE, line=line, usage=meters)
     return reply_json(200, reply, line=f"{found['model']}: {clip(text, 80)}", usage=meters)
+
+
+def _frames(reply: dict[str, Any], text: str) -> Iterator[bytes]:
+    """The answer as ConverseStream tells it."""
+
+    def frame(kind: str, body: dict[str, Any]) -> bytes:
+        head = {":event-type": kind, ":content-type": "application/json", ":message-type": "event"}
+        return eventstream.write(head, orjson.dumps(body))
+
+    yield frame("messageStart", {"role": "assistant"})
+    for at in range(0, len(text), DELTA):
+        yield frame("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": text[at : at + DELTA]}})
+    yield frame("contentBlockStop", {"contentBlockIndex": 0})
+    yield frame("messageStop", {"stopReason": reply["stopReason"]})
+    yield frame("metadata", {"usage": reply["usage"], "metrics": reply["metrics"]})
 
 
 def _shared(room: Room, text: str, *, asked: bool) -> Iterator[tuple[str, int]]:
@@ -89,5 +114,5 @@ def _failure(status: int, after: int | None) -> Reply:
     return reply_json(403 if status == 401 else status, body, headers={"x-amzn-errortype": code, **headers})
 
 
-ROUTES = (route("POST", r"/model/(?P<model>[^/]+)/converse", _converse),)
+ROUTES = (route("POST", r"/model/(?P<model>[^/]+)/converse(?P<stream>-stream)?", _converse),)
 SERVICE = Service(name="bedrock", answer=answer, failure=_failure)

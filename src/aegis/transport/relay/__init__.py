@@ -2,5 +2,6 @@
 
 from aegis.transport.relay.connection import Answer, Limits
 from aegis.transport.relay.pool import Relay
+from aegis.transport.relay.signing import Signer
 
-__all__ = ["Answer", "Limits", "Relay"]
+__all__ = ["Answer", "Limits", "Relay", "Signer"]

@@ -18,6 +18,7 @@ BODY_SECONDS: Final = 60
 """A body of the full size takes 5 s at 50 Mbit/s; slower than 4 Mbit/s is a slow client on purpose."""
 HEADERS_MAX, HEADER_BYTES_MAX = 100, 32 * 1024
 """Vendors' clients send about twenty headers of one kilobyte."""
+AWS_SCHEME: Final = b"aws4-hmac-sha256"
 
 
 class Bodies:
@@ -58,10 +59,12 @@ class Asked:
         return 1 + (int(told) if told.isdigit() and len(told) < 3 else 0)
 
     def credential(self) -> bytes:
-        """The presented key: `x-api-key`, or a bearer; empty where there is none. Two that differ are refused."""
+        """The presented key: `x-api-key`, a bearer, or the key id of a signature (which itself proves nothing here); empty where there is none. Two that differ are refused."""
         own = self.headers.get(b"x-api-key", b"")
         scheme, _, bearer = self.headers.get(b"authorization", b"").partition(b" ")
-        if scheme.lower() != b"bearer":
+        if scheme.lower() == AWS_SCHEME:  # the key stands where AWS' clients put the name of theirs
+            bearer = bearer.partition(b"Credential=")[2].partition(b"/")[0]
+        elif scheme.lower() != b"bearer":
             bearer = b""
         bearer = bearer.strip()
         if own and bearer and own != bearer:

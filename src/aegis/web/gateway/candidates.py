@@ -24,7 +24,7 @@ from aegis.core.money import Nanos
 from aegis.web.gateway.asked import Asked
 from aegis.web.gateway.dialects import DIALECTS, Dialect
 from aegis.web.gateway.refusals import Head, Refusal
-from aegis.web.gateway.routes import Route
+from aegis.web.gateway.routes import Route, converse_path
 
 FALLBACKS_MAX: Final = 8
 """Models that are tried in the place of one: each takes its time."""
@@ -160,6 +160,8 @@ def _candidate(parts: GatewayParts, work: Work, body: dict[str, Any]) -> Candida
     served = route if dialect is None else dialect.served
     cap = work.grant.key.output_tokens or parts.settings.output_tokens
     bounded = served.bound(sent, cap, settings.vendor, settings.allow_fields)
+    if served.shape == "bedrock":
+        path = converse_path(bounded.model, stream=bounded.stream)
     if not work.grant.allows_model(bounded.model):
         raise Refusal(403, f"this key may not ask {bounded.model}", code="model_not_allowed")
     return Candidate(upstream=upstream, served=served, bounded=bounded, path=path, dialect=dialect, left_out=left_out)

@@ -22,11 +22,12 @@ from aegis.web.gateway.candidates import Candidate, Work, candidates, leading
 from aegis.web.gateway.dialects import Dialect
 from aegis.web.gateway.doorman import Doorman
 from aegis.web.gateway.events import Passing, Translating
+from aegis.web.gateway.frames import Frames
 from aegis.web.gateway.headers import down, told, up
 from aegis.web.gateway.models import PATH as MODELS
 from aegis.web.gateway.models import Models
-from aegis.web.gateway.refusals import Head, Refusal, Shape, error_json, refusal_head, refusal_of
-from aegis.web.gateway.routes import Route, route_of, shape_of
+from aegis.web.gateway.refusals import Head, Refusal, Shape, error_json, refusal_head, refusal_of, refusal_status
+from aegis.web.gateway.routes import Route, model_in_path, route_of, shape_of
 from aegis.web.gateway.standing import Standing
 from aegis.web.gateway.streams import LEFT, STALLED, Drains, Stream, last_word
 
@@ -81,7 +82,7 @@ class Gateway:
             work = Work(self._new_id("call"), asked, route, grant)
             grant.running += 1
             try:
-                work.body = await read_json(asked, receive, self._room)
+                work.body = await read_json(asked, receive, self._room) | model_in_path(asked)
                 work.chain = candidates(self._parts, work)
                 await self._governed(work, receive, send)
             finally:
@@ -90,8 +91,10 @@ class Gateway:
             await _answer(send, passed.status, [*passed.head, *_told_of(work)], passed.body)
         except AegisError as error:
             refusal = refusal_of(error)
-            head = [*refusal_head(refusal), *_told_of(work)]
-            await _answer(send, refusal.status, head, error_json(shape, refusal, work.id if work else ""))
+            head = [*refusal_head(shape, refusal), *_told_of(work)]
+            await _answer(
+                send, refusal_status(shape, refusal), head, error_json(shape, refusal, work.id if work else "")
+            )
 
     async def _list(self, asked: Asked, shape: Shape, send: Send) -> None:
         grant = self._doorman.admit(asked, "models")
@@ -130,6 +133,8 @@ class Gateway:
                     return [(b"content-type", b"application/json"), *head], reservation.cached
                 upstream, bounded = one.upstream, one.bounded
                 head = up(work.asked, one.served.shape, upstream.credential, stream=bounded.stream)
+                if upstream.signer is not None:
+                    head += upstream.signer.sign(one.path, bounded.raw, self._clock.now())
                 answer = await upstream.relay.send(b"POST", one.path, head, bounded.raw)
                 if answer.status != 200:
                     failed = await _failed(answer, one, work)
@@ -199,6 +204,8 @@ class Gateway:
         one, dialect = work.chosen, work.chosen.dialect
         assert one.served.stream is not None, "only streaming routes stream"
         reader = one.served.stream(one.bounded)
+        if one.served.shape == "bedrock":
+            return Stream(reader, Frames(reader, one.upstream.service), self._clock)
         if dialect is None:
             return Stream(reader, Passing(reader, one.served.marks, hides=one.bounded.hides_usage), self._clock)
         events = dialect.events(work.body, self._now())

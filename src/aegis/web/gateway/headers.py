@@ -25,6 +25,8 @@ _DOWN: Final = frozenset(
         b"retry-after-ms",
         b"request-id",
         b"x-request-id",
+        b"x-amzn-requestid",
+        b"x-amzn-errortype",
         b"openai-processing-ms",
         b"openai-version",
     )
@@ -35,12 +37,13 @@ _FIXED: Final = (
     (b"user-agent", b"aegis"),
 )
 _PLAIN: Final = (*_FIXED, (b"accept", b"application/json"))
+_FRAMES: Final = (*_FIXED, (b"accept", b"application/vnd.amazon.eventstream"))
 _STREAM: Final = (*_FIXED, (b"accept", b"text/event-stream"))
 
 
 def up(asked: Asked, shape: Shape, credential: tuple[bytes, bytes] | None, *, stream: bool) -> Head:
     """The headers of the request to the upstream."""
-    head: Head = list(_STREAM if stream else _PLAIN)
+    head: Head = list((_FRAMES if shape == "bedrock" else _STREAM) if stream else _PLAIN)
     if credential is not None:
         head.append(credential)
     if shape == "anthropic":

@@ -22,7 +22,7 @@ from aegis.core.errors import (
 )
 from aegis.core.keyshapes import mask_keys
 
-Shape = Literal["anthropic", "openai"]
+Shape = Literal["anthropic", "openai", "bedrock"]
 Head = list[tuple[bytes, bytes]]
 
 RETRY_MS_MAX: Final = 60_000
@@ -39,6 +39,18 @@ _ANTHROPIC: Final = {
     504: "timeout_error",
 }
 """platform.claude.com, errors."""
+_BEDROCK: Final = {
+    401: "UnrecognizedClientException",
+    403: "AccessDeniedException",
+    404: "ResourceNotFoundException",
+    408: "ModelTimeoutException",
+    429: "ThrottlingException",
+    502: "ServiceUnavailableException",
+    503: "ServiceUnavailableException",
+}
+"""The modelled errors of Bedrock Runtime; what is not named here is the request's fault."""
+QUOTA: Final = "ServiceQuotaExceededException"
+"""What AWS' own clients do not try again by themselves; it comes with 400."""
 
 
 class Refusal(AegisError):
@@ -77,6 +89,8 @@ def refusal_of(error: AegisError) -> Refusal:
 def error_body(shape: Shape, refusal: Refusal, call_id: str = "") -> dict[str, Any]:
     """The JSON of a refusal."""
     message = mask_keys(str(refusal))
+    if shape == "bedrock":
+        return {"message": message}
     if shape == "anthropic":
         kind = _ANTHROPIC.get(refusal.status, "api_error")
         said = {"type": "error", "error": {"type": kind, "message": message}}
@@ -87,10 +101,29 @@ def error_body(shape: Shape, refusal: Refusal, call_id: str = "") -> dict[str, A
     return {"error": {"message": message, "type": kind, "param": None, "code": refusal.code}}
 
 
-def refusal_head(refusal: Refusal) -> Head:
+def refusal_status(shape: Shape, refusal: Refusal) -> int:
+    """The status of a refusal. AWS' clients try every 429 again, so one for which waiting does not help is a 400."""
+    return 400 if shape == "bedrock" and _hopeless(refusal) else refusal.status
+
+
+def aws_code(refusal: Refusal) -> str:
+    """What AWS calls it."""
+    if _hopeless(refusal):
+        return QUOTA
+    return _BEDROCK.get(refusal.status, "InternalServerException" if refusal.status >= 500 else "ValidationException")
+
+
+def _hopeless(refusal: Refusal) -> bool:
+    after = refusal.retry_after_ms
+    return refusal.status == 429 and (after is None or after > RETRY_MS_MAX)
+
+
+def refusal_head(shape: Shape, refusal: Refusal) -> Head:
     """The headers that tell a client whether and when to come back."""
     after = refusal.retry_after_ms
     head: Head = [(b"content-type", b"application/json")]
+    if shape == "bedrock":
+        head.append((b"x-amzn-errortype", aws_code(refusal).encode()))
     if after is not None:
         head.append((b"retry-after", b"%d" % -(-after // 1_000)))
     worth = after is not None and after <= RETRY_MS_MAX

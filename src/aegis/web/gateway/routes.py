@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
+from urllib.parse import quote, unquote_to_bytes
 
 from aegis.core.calls import Usage
-from aegis.core.metering import anthropic, openai
+from aegis.core.metering import anthropic, bedrock, openai
 from aegis.core.metering.bounds import Bounded
 from aegis.web.gateway.asked import Asked
 from aegis.web.gateway.refusals import Refusal, Shape
@@ -97,23 +99,67 @@ ROUTES: Final[Mapping[bytes, Route]] = {
     b"/v1/embeddings": _EMBEDDINGS,
     b"/v1/moderations": _MODERATIONS,
 }
-NAMES: Final = (*(route.name for route in ROUTES.values()), "models")
+
+
+def _converse(*, stream: bool) -> Route:
+    return Route(
+        name="converse",
+        shape="bedrock",
+        bound=lambda body, cap, _vendor, extra: bedrock.bound_converse(
+            body, output_tokens=cap, stream=stream, extra=extra
+        ),
+        usage=_of_answer(bedrock.usage),
+        stream=lambda _: bedrock.ConverseUsage(),
+    )
+
+
+_CONVERSE, _CONVERSE_STREAM = _converse(stream=False), _converse(stream=True)
+_MODEL = re.compile(rb"/model/([A-Za-z0-9.%:_-]{1,256})/converse(-stream)?")
+"""Bedrock has the model in the path: an id or a profile's, escaped or not; an ARN names a project and is not taken."""
+REFUSED: Final[Mapping[bytes, str]] = {
+    b"/v1/batches": "batches: what a batch costs is known when it has ended; send its requests one by one",
+    b"/v1/messages/batches": "batches: what a batch costs is known when it has ended; send its requests one by one",
+    b"/v1/files": "files: what is read from a stored file later is bounded by no request; send it within the request",
+}
+"""What the vendors have and the gateway refuses by name."""
+NAMES: Final = (*(route.name for route in ROUTES.values()), "converse", "models")
 """What a key can be held to."""
+BEDROCK: Final = b"/model/"
 _QUERIES: Final = frozenset({b"", b"beta=true"})
 """The Anthropic client adds the second for what it calls beta; it changes nothing in the bill."""
 
 
 def shape_of(asked: Asked) -> Shape:
     """Whose client asks: Anthropic's always tells a version."""
+    if asked.path.startswith(BEDROCK):
+        return "bedrock"
     if asked.path.startswith(b"/v1/messages"):
         return "anthropic"
     return "anthropic" if b"anthropic-version" in asked.headers or b"x-api-key" in asked.headers else "openai"
 
 
+def model_in_path(asked: Asked) -> dict[str, Any]:
+    """The model that the path names, as the body's field; nothing where the body itself names it."""
+    found = _MODEL.fullmatch(asked.path)
+    return {} if found is None else {"model": unquote_to_bytes(found[1]).decode("ascii", "replace")}
+
+
+def converse_path(model: str, *, stream: bool) -> bytes:
+    """Where Bedrock is asked for a model. Raises `Refusal` for a name that is none."""
+    if not model.isascii() or "/" in model:
+        raise Refusal(400, "this is no model of Bedrock's", code="bad_model")
+    return b"/model/%b/converse%b" % (quote(model, safe="").encode(), b"-stream" if stream else b"")
+
+
 def route_of(asked: Asked) -> Route:
     """The route of a request. Raises `Refusal` for every other path and method."""
     route = ROUTES.get(asked.path)
+    if route is None and (found := _MODEL.fullmatch(asked.path)) is not None:
+        route = _CONVERSE_STREAM if found[2] else _CONVERSE
     if route is None:
+        for path, why in REFUSED.items():
+            if asked.path == path or asked.path.startswith(path + b"/"):
+                raise Refusal(404, f"the gateway does not serve {why}", code="not_governed")
         raise Refusal(404, "the gateway does not serve this path", code="unknown_url")
     if asked.method != "POST":
         raise Refusal(405, "this path is only posted to", code="method_not_allowed")

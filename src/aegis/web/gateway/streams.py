@@ -13,6 +13,7 @@ import anyio
 import orjson
 from starlette.types import Receive, Send
 
+from aegis.core import eventstream
 from aegis.core.calls import Usage
 from aegis.core.errors import BadInput, ServiceError
 from aegis.core.ports import Clock
@@ -117,6 +118,10 @@ class Stream:
 def last_word(shape: Shape, route: str, refusal: Refusal, call_id: str) -> bytes:
     """The event that tells a program why its stream ended before its time, as its protocol has it."""
     body = error_body(shape, refusal, call_id)
+    if shape == "bedrock":
+        code = "throttlingException" if refusal.status == 429 else "modelStreamErrorException"
+        head = {":message-type": "exception", ":exception-type": code, ":content-type": "application/json"}
+        return eventstream.write(head, orjson.dumps(body))
     if shape == "anthropic":
         return b"event: error\ndata: " + orjson.dumps(body) + b"\n\n"
     if route == "responses":
