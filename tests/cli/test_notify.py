@@ -70,7 +70,7 @@ def test_one_person_is_tested_by_mail_message_and_call_and_what_is_billed_is_boo
     [
         (("jira",), 4, "configured are: slack, teams, email"),
         (("phone",), 2, "name somebody with --to"),
-        (("slack", "--to", "x"), 4, "ways that do: email"),
+        (("teams", "--to", "x"), 4, "ways that do: email"),
         (("email", "--to", "+14155550100"), 2, "cannot reach"),
         (("sms", "--to", "call me"), 2, "cannot reach"),
     ],
