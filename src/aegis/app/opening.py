@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
@@ -35,7 +35,7 @@ from aegis.app.services import (
 )
 from aegis.app.system import SystemClock, random_ids
 from aegis.app.telling import Told, heartbeat_of, tell_by
-from aegis.app.trying import ask_all
+from aegis.app.trying import Tried, ask_all
 from aegis.config.settings import Config
 from aegis.core.budgets import Budget
 from aegis.core.incidents import Severity
@@ -136,14 +136,8 @@ async def open_app(
         links = await act_links(config, SqliteLookups(database), machine.token)
         told = await tell_by(config, machine, database, parts.notifiers, messengers, link_base, links, hub)
         app = await _wired(config, home, machine, hub, database, parts, governor, detector, told)
-        more = await opened.enter_async_context(
-            actuators(config.emergency.reach, database, clock=clock, observer=hub, resolve=resolve)
-        )
-        app.emergency = stop_and_return(
-            app, database, more, partial(ask_all, config, parts, http, resolve=resolve, clock=clock)
-        )
-        app.actions.emergency = app.emergency
-        opened.push_async_callback(app.emergency.stepper.leave)
+        ask = partial(ask_all, config, parts, http, resolve=resolve, clock=clock)
+        await _stop_and_return(app, opened, database, hub, resolve, ask)
         app.inbound = open_inbound(app, SqliteArrivals(database), http, found, links)
         app.messengers, app.heartbeat = messengers, heartbeat_of(app, http, resolve)
         app.gateway = GatewayParts(settings=config.gateway, upstreams=behind, keys=app.keys)
@@ -307,3 +301,17 @@ def _keep(config: Config) -> Keep:
     """How many days each kind of record is kept; what the configuration does not say keeps its default."""
     known = {kept.name for kept in fields(Keep)}
     return replace(Keep(), **{kind: days for kind, days in config.retention_days.items() if kind in known})
+
+
+async def _stop_and_return(
+    app: App,
+    opened: AsyncExitStack,
+    database: Database,
+    hub: Hub,
+    resolve: Resolve,
+    ask: Callable[[], Awaitable[Sequence[Tried]]],
+) -> None:
+    reach = app.config.emergency.reach
+    more = await opened.enter_async_context(actuators(reach, database, clock=app.clock, observer=hub, resolve=resolve))
+    app.emergency = app.actions.emergency = stop_and_return(app, database, more, ask)
+    opened.push_async_callback(app.emergency.stepper.leave)

@@ -12,7 +12,14 @@ from aegis.config.reach import reach
 from aegis.config.sections.budgets import BudgetSection, Levels, Rolling, ThrottleSection, Windows
 from aegis.config.sections.gateway import GatewaySection, UpstreamSection
 from aegis.config.sections.people import InhibitionSection
-from aegis.config.sections.root import BackupSection, HeartbeatSection, PriceSection, RootSection, RouteSection
+from aegis.config.sections.root import (
+    BackupSection,
+    EmergencySection,
+    HeartbeatSection,
+    PriceSection,
+    RootSection,
+    RouteSection,
+)
 from aegis.config.sections.services import BreakerSection, ServiceSection
 from aegis.config.settings import (
     AccountSettings,
@@ -68,17 +75,7 @@ def settings(root: RootSection) -> Config:
         audit_file=Path(root.audit.file).expanduser() if root.audit.file else None,
         accounts=AccountSettings(session_ms=root.accounts.session, two_people_above=root.accounts.two_people_above_usd),
         inbound={name: _connector(section) for name, section in _sections(root.inbound)},
-        emergency=EmergencySettings(
-            preauthorised=tuple(root.emergency.preauthorised),
-            step_ms=root.emergency.step,
-            calls=root.emergency.calls,
-            reach=reach(
-                root.emergency.processes,
-                root.emergency.docker,
-                root.emergency.kubernetes,
-                root.emergency.credentials,
-            ),
-        ),
+        emergency=_emergency(root.emergency),
         detection=Detecting(
             rules=tuple(Path(folder).expanduser() for folder in root.detection.rules),
             shipped=root.detection.shipped,
@@ -137,6 +134,15 @@ def _upstream(name: str, section: UpstreamSection) -> Upstream:
         cache=section.cache,
         region=region,
         vendor=(section.service or name) == kind,
+    )
+
+
+def _emergency(section: EmergencySection) -> EmergencySettings:
+    return EmergencySettings(
+        preauthorised=tuple(section.preauthorised),
+        step_ms=section.step,
+        calls=section.calls,
+        reach=reach(section.processes, section.docker, section.kubernetes, section.credentials),
     )
 
 

@@ -109,8 +109,9 @@ def _order(_asked: Asked, room: Room, found: re.Match[str]) -> Reply:
     return Reply(status=204, line=f"container {one['Name']}: {order}")
 
 
-def failure(status: int, _retry_after_s: int | None) -> Reply:
-    return reply_json(status, {"message": "the sandbox was told to fail"})
+def failure(status: int, retry_after_s: int | None) -> Reply:
+    wait = {} if retry_after_s is None else {"retry-after": str(retry_after_s)}
+    return reply_json(status, {"message": "the sandbox was told to fail"}, headers=wait)
 
 
 _V = r"(?:/v1\.\d+)?"

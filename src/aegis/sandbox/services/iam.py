@@ -6,6 +6,7 @@ The query protocol of the IAM API: forms in, XML out, errors with their codes (d
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from xml.sax.saxutils import escape
 
 from aegis.sandbox.exchange import Asked, Reply, Unreadable, clip
@@ -161,9 +162,10 @@ def _delete_policy(form: Form, room: Room) -> Reply:
     return _yes(form, line=f"{clip(name, 80)}: policy {clip(policy, 80)} taken away")
 
 
-def failure(status: int, _retry_after_s: int | None) -> Reply:
+def failure(status: int, retry_after_s: int | None) -> Reply:
     codes = {401: "InvalidClientTokenId", 429: "Throttling", 503: "ServiceUnavailable"}
-    return _no(400 if status == 429 else status, codes.get(status, "ServiceFailure"), "the sandbox was told to fail")
+    said = _no(status, codes.get(status, "ServiceFailure"), "the sandbox was told to fail")
+    return replace(said, refused="", headers={} if retry_after_s is None else {"retry-after": str(retry_after_s)})
 
 
 _ACTIONS: Mapping[str, Callable[[Form, Room], Reply]] = {
