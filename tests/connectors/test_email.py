@@ -1,6 +1,7 @@
 """Claims about e-mail: threads, parts, what stands in headers, and who is told again when a mail is tried again."""
 
 import re
+from dataclasses import replace
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from html.parser import HTMLParser
@@ -10,10 +11,10 @@ from tests.connectors.hostile import texts, told
 from tests.connectors.stories import CANARY, EVERY, HUGE, FixedClock, hostile, notification, shown_secret
 from tests.transport.postoffice import PostOffice, post_office
 
-from aegis.connectors.email import SUBJECT_MAX, Config, Email, payload
+from aegis.connectors.email import SUBJECT_MAX, Config, Email, html_part, payload, text_part
 from aegis.core.errors import Billed, ConfigError, ServiceError
 from aegis.core.incidents import Severity
-from aegis.core.notifications import Button, Change, Note
+from aegis.core.notifications import Button, Change, Fact, Note
 from aegis.core.outlets import Letter, MailServer, Posted
 from aegis.core.secret import Secret
 from aegis.testing import Recorder
@@ -275,3 +276,10 @@ def test_the_port_follows_the_security(security: str, port: int) -> None:
     server = config(host="mail.example.com", security=security, user="u", password=Secret(CANARY)).server
     assert (server.port, server.security) == (port, security)
     assert CANARY not in repr(server)
+
+
+def test_the_conference_stands_in_a_mail_once() -> None:
+    bridge = "+15550199"
+    said = replace(notification(), facts=(*notification().facts, Fact("Conference", bridge)))
+    assert text_part(said, bridge).count(bridge) == 1
+    assert html_part(said, bridge).count(bridge) == 1

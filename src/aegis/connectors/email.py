@@ -186,7 +186,8 @@ def _links(notification: Notification) -> list[tuple[str, str]]:
 
 
 def _rows(notification: Notification, bridge: str) -> list[tuple[str, str]]:
-    facts = (*((Fact("Conference", bridge),) if bridge else ()), *first_facts(notification.facts, FACTS_MAX))
+    joined = (Fact("Conference", bridge),) if bridge else ()
+    facts = tuple(dict.fromkeys((*joined, *first_facts(notification.facts, FACTS_MAX))))  # it is often a fact already
     return [(_lines(fact.label, 100).replace("\n", " "), _lines(fact.value, FACT_MAX)) for fact in facts]
 
 
