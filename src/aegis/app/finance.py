@@ -29,6 +29,7 @@ async def forecasts(
     if budget and budget not in known:
         raise BadInput(f"there is no budget {budget[:64]}; the budgets are {', '.join(known)}", code="no_such_budget")
     lines = [line for line in balances if line.budget in known and budget in ("", line.budget)]
+    lines = [line for line in lines if budget or line.unit == MONEY or line.settled]  # meters nobody uses say nothing
     lines.sort(
         key=lambda line: (-(line.settled * 1_000_000 // max(1, line.limit)), line.budget, line.part, line.window)
     )

@@ -33,6 +33,7 @@ from aegis.app.services import (
     quotas,
     used_names,
 )
+from aegis.app.spendwatch import watching
 from aegis.app.system import SystemClock, random_ids
 from aegis.app.telling import Told, heartbeat_of, tell_by
 from aegis.app.trying import Tried, ask_all
@@ -138,6 +139,7 @@ async def open_app(
         app = await _wired(config, home, machine, hub, database, parts, governor, detector, told)
         ask = partial(ask_all, config, parts, http, resolve=resolve, clock=clock)
         await _stop_and_return(app, opened, database, hub, resolve, ask)
+        app.spendwatch = watching(app, database)
         app.inbound = open_inbound(app, SqliteArrivals(database), http, found, links)
         app.messengers, app.heartbeat = messengers, heartbeat_of(app, http, resolve)
         app.gateway = GatewayParts(settings=config.gateway, upstreams=behind, keys=app.keys)

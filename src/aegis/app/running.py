@@ -23,6 +23,7 @@ from aegis.app.heartbeat import Heartbeat
 from aegis.app.hub import Hub
 from aegis.app.inbound import Inbound
 from aegis.app.keyring import KeyRing
+from aegis.app.spendwatch import Watching
 from aegis.config.settings import Config
 from aegis.core.errors import StoreError
 from aegis.core.incidents import Event
@@ -139,6 +140,8 @@ class App:
     """Stop and return; there once the parts are wired."""
     backups: Backups | None = None
     """Backups by the clock, where they are configured."""
+    spendwatch: Watching | None = None
+    """The watch over spending; there once the parts are wired."""
     gateway: GatewayParts | None = None
     """What the gateway stands on; there once the parts are wired."""
 
@@ -268,6 +271,8 @@ class App:
         loops.every(TICK_MS, self._keep_house, name="governor")
         if self.emergency is not None:  # a loop of its own: stopping a program takes as long as it is given to end
             loops.every(TICK_MS, self.emergency.turn, name="stop and return")
+        if self.spendwatch is not None:
+            loops.every(self.config.anomalies.every_ms, self.spendwatch.turn, name="spending")
         loops.every(TIDY_MS, self._tidy, name="retention")
         loops.every(STANDS_MS, self._tell_stands, name="health")
         if self.heartbeat is not None and self.config.heartbeat is not None:

@@ -32,6 +32,8 @@ COMMANDS: Lazy = {
     "report": ("aegis.cli.report:group", "Written reports from the record."),
     "budget": ("aegis.cli.budget:group", "How every budget stands; set a limit."),
     "spend": ("aegis.cli.spend:command", "What each service, key, model or incident came to."),
+    "forecast": ("aegis.cli.forecast:command", "What budgets will come to, how sure that is, when they run out."),
+    "anomaly": ("aegis.cli.anomaly:group", "Spending that was not as usual, and what drove it."),
     "key": ("aegis.cli.key:group", "Virtual keys for programs that use the gateway."),
     "run": ("aegis.cli.run:command", "Run a program behind the gateway, with a key of its own."),
     "explain": ("aegis.cli.explain:explain", "Why a call was admitted or refused."),

@@ -38,6 +38,7 @@ from aegis.config.settings import (
     Upstream,
     Value,
 )
+from aegis.core.anomalies import AnomalyPolicy
 from aegis.core.breakers import BreakerPolicy
 from aegis.core.budgets import LEVELS, Amounts, Budget
 from aegis.core.calls import Priority
@@ -76,6 +77,13 @@ def settings(root: RootSection) -> Config:
         accounts=AccountSettings(session_ms=root.accounts.session, two_people_above=root.accounts.two_people_above_usd),
         inbound={name: _connector(section) for name, section in _sections(root.inbound)},
         emergency=_emergency(root.emergency),
+        anomalies=AnomalyPolicy(
+            on=root.anomalies.on,
+            detectors=frozenset(root.anomalies.detectors),
+            least=root.anomalies.at_least_usd,
+            every_ms=root.anomalies.every,
+            quiet_ms=root.anomalies.quiet,
+        ),
         detection=Detecting(
             rules=tuple(Path(folder).expanduser() for folder in root.detection.rules),
             shipped=root.detection.shipped,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from aegis.config.reach import Reach
+from aegis.core.anomalies import AnomalyPolicy
 from aegis.core.breakers import BreakerPolicy
 from aegis.core.buckets import Rate
 from aegis.core.budgets import Budget, Level
@@ -211,6 +212,7 @@ class Config:
     """As written: a relative one stands in the state folder."""
     accounts: AccountSettings = field(default_factory=AccountSettings)
     emergency: EmergencySettings = field(default_factory=EmergencySettings)
+    anomalies: AnomalyPolicy = field(default_factory=AnomalyPolicy)
     entries: tuple[Entry, ...] = field(default=(), repr=False)
     files: tuple[Path, ...] = ()
     warnings: tuple[str, ...] = ()

@@ -279,6 +279,11 @@ class Governor:
         self._slowed[service] = percent
         self._slow(service)
 
+    @property
+    def budgets(self) -> Sequence[Budget]:
+        """The budgets in force."""
+        return self._budgets
+
     def rebudget(self, budgets: Sequence[Budget]) -> None:
         """From now on these budgets hold. A lowered limit refuses at once, also below what is spent already."""
         self._budgets = tuple(budgets)

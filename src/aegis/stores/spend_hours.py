@@ -42,24 +42,24 @@ class SpendHours:
     """Rolls the journal up and reads the hours. All methods raise `StoreError`."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self.database = database
         self._given_up: dict[str, int] = {}
         """Days whose journal is gone, with the total that they could not be brought to."""
 
     async def catch_up(self, now: datetime, *, pages: int = PAGES_MAX, days: int = 2) -> bool:
         """Read what ended since, then compare the last days with the ledger's totals. Whether all was read."""
         for _ in range(pages):
-            before, last, sums = await self._database.read(_page)
+            before, last, sums = await self.database.read(_page)
             if last == before:
                 await self._compare(now, days)
                 return True
-            await self._database.write(partial(_move_on, before=before, last=last, sums=sums))
+            await self.database.write(partial(_move_on, before=before, last=last, sums=sums))
         return False
 
     async def forget(self, now: datetime) -> None:
         """Delete hours that no forecast asks for any more."""
         before_ms = _ms(now - timedelta(days=KEPT_DAYS))
-        await self._database.write(lambda c: c.execute(Q["forget_old"], {"before_ms": before_ms}))
+        await self.database.write(lambda c: c.execute(Q["forget_old"], {"before_ms": before_ms}))
 
     async def by_hour(self, since: datetime, scope: Mapping[str, str]) -> Mapping[tuple[str, ...], Mapping[int, int]]:
         """Cost by the hour (milliseconds of its start) of what fits a budget's scope, for each combination of the values
@@ -72,7 +72,7 @@ class SpendHours:
         wanted = [f"{column} = :{column}" for column in exact] + [f"{column} <> ''" for column in apart]
         where = " AND ".join(["hour_ms >= :since_ms", *wanted])
         query = f"SELECT {columns}, SUM(cost) FROM spend_hours WHERE {where} GROUP BY {columns}"  # noqa: S608 - our names
-        rows = await self._database.read(lambda c: c.execute(query, {**exact, "since_ms": _ms(since)}).fetchall())
+        rows = await self.database.read(lambda c: c.execute(query, {**exact, "since_ms": _ms(since)}).fetchall())
         found: dict[tuple[str, ...], dict[int, int]] = {}
         for row in rows:
             found.setdefault(tuple(row[1:-1]), {})[row[0]] = row[-1]
@@ -87,20 +87,20 @@ class SpendHours:
         )
         asked = {"since_ms": _ms(since), "until_ms": _ms(until)}
         found: dict[str, dict[int, int]] = {}
-        for value, hour, cost in await self._database.read(lambda c: c.execute(query, asked).fetchall()):
+        for value, hour, cost in await self.database.read(lambda c: c.execute(query, asked).fetchall()):
             found.setdefault(value, {})[hour] = cost
         return found
 
     async def _compare(self, now: datetime, days: int) -> None:
         """Add every day up anew whose hours do not come to the ledger's own total."""
         first = EPOCH + (now - EPOCH) // timedelta(days=1) * timedelta(days=1) - timedelta(days=days - 1)
-        differ = await self._database.read(lambda c: _different(c, first))
+        differ = await self.database.read(lambda c: _different(c, first))
         for day, total in differ.items():
             if self._given_up.get(day) == total:
                 continue
             from_ms = _ms(datetime.fromisoformat(f"{day}T00:00:00+00:00"))
-            last, sums = await self._database.read(partial(_day, from_ms=from_ms))
-            await self._database.write(partial(_replace, from_ms=from_ms, last=last, sums=sums))
+            last, sums = await self.database.read(partial(_day, from_ms=from_ms))
+            await self.database.write(partial(_replace, from_ms=from_ms, last=last, sums=sums))
             self._given_up[day] = total
 
 

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from aegis import __version__
 from aegis.app import App
 from aegis.core.errors import AegisError
-from aegis.web import acts, pages, quiet
+from aegis.web import acts, finance, pages, quiet
 from aegis.web.api import router
 from aegis.web.feed import Feed
 from aegis.web.problems import on_error
@@ -19,6 +19,7 @@ def desk(app: App, feed: Feed, *, banner: str = "") -> FastAPI:
     made.add_exception_handler(AegisError, on_error)
     made.include_router(router(app, feed))
     made.include_router(quiet.router(app))
+    made.include_router(finance.router(app))
     made.include_router(pages.router(app, feed, banner=banner))
     made.include_router(acts.router(app, banner=banner))
     return made

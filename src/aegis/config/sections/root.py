@@ -27,6 +27,7 @@ from aegis.config.sections.people import (
 from aegis.config.sections.reach import CredentialsSection, DockerSection, KubernetesSection, ProcessesSection
 from aegis.config.sections.services import ServicesSection
 from aegis.config.sections.when import WhenSection
+from aegis.core.anomalies import DETECTORS, Detector
 
 NOT_TOLD = ("attack", "twilio", "cloudwatch")
 """Connectors that no route can name: Twilio's two ways have names of their own, CloudWatch takes metrics only."""
@@ -100,6 +101,20 @@ class EmergencySection(Section):
             if not re.fullmatch(r"[a-z][a-z0-9-]{0,31}(:.{1,256})?", word):
                 raise ValueError(f"has {word[:64]}, which is no kind of target and no KIND:ID")
         return value
+
+
+class AnomaliesSection(Section):
+    """The watch for spending that is not as usual; each finding opens one incident that names what drives it."""
+
+    on: bool = True
+    detectors: list[Detector] = Field(default_factory=lambda: list(DETECTORS))
+    """`mad` (a jump) and `burn` (a budget going fast) page, `cusum` (a leak, a creep) opens a ticket."""
+    at_least_usd: Money = written("0.50")
+    """Dollars an hour below which nothing is an anomaly."""
+    every: Duration = written("1m")
+    """How often it is looked."""
+    quiet: Duration = written("6h")
+    """After so long without an alarm an anomaly is over; only then the next one is told."""
 
 
 class HeartbeatSection(Section):
@@ -218,6 +233,7 @@ class RootSection(Section):
     inhibitions: list[InhibitionSection] = Field(default_factory=list, max_length=100)
     heartbeat: HeartbeatSection | None = None
     emergency: EmergencySection = Field(default_factory=EmergencySection)
+    anomalies: AnomaliesSection = Field(default_factory=AnomaliesSection)
     backup: BackupSection | None = None
     audit: AuditSection = Field(default_factory=AuditSection)
     accounts: AccountsSection = Field(default_factory=AccountsSection)
