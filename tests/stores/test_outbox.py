@@ -5,7 +5,7 @@ from tests.stores.making import LEASE_MS, Stores, after, delivery, ids
 
 from aegis.core.deliveries import stand_in
 from aegis.core.incidents import Severity
-from aegis.core.notifications import DeliveryState, Receipt
+from aegis.core.notifications import Change, DeliveryState, Receipt
 from aegis.core.ports import Work
 
 pytestmark = pytest.mark.anyio
@@ -279,7 +279,8 @@ async def test_a_page_with_a_stand_in_is_not_unheard_there_any_more(stores: Stor
 
 
 async def test_a_note_neither_replaces_a_message_nor_is_replaced(stores: Stores) -> None:
-    for version, change in enumerate(("opened", "noted", "noted", "updated"), start=1):
+    changes: tuple[Change, ...] = ("opened", "noted", "noted", "updated")
+    for version, change in enumerate(changes, start=1):
         await stores.place(delivery("a", version, at=version, change=change))
 
     sent = []
