@@ -25,7 +25,7 @@ PASSWORD = Secret("correct horse battery")
 
 
 async def with_accounts(face: Face) -> None:
-    for role in ("admin", *(role for role in ROLES if role != "admin")):
+    for role in reversed(ROLES):  # the first has to be an admin
         await face.app.accounts.add(role, role, PASSWORD, by="test")
 
 

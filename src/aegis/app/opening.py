@@ -43,6 +43,7 @@ from aegis.core.incidents import Severity
 from aegis.core.ports import Clock, Http, NewId
 from aegis.core.prices import PriceBook
 from aegis.core.telemetry import Observer
+from aegis.emergency.audit import AuditLog
 from aegis.governor.governor import Governor
 from aegis.governor.pricing import load_prices
 from aegis.incidents.analysis import Analysing, Policy
@@ -189,8 +190,6 @@ async def _wired(
     channels = [notifier.name for notifier in parts.notifiers]
     analysing = await _analysing(config, machine, parts, governor, lookups)
     pipeline = _pipeline(detector, told.record, parts, governor, analysing, machine)
-    audit = audit_of(config, home, database, clock)
-    pipeline.desk.noted = audit.note
     keys = KeyRing(SqliteKeys(database), clock, pepper(home))
     overrides = Overrides(_budgets(config), governor=governor, lookups=lookups, more=keys.budgets)
     fallbacks = _fallbacks(config, outbox, machine, channels, told.lanes)
@@ -207,9 +206,7 @@ async def _wired(
         governor=governor,
         pipeline=pipeline,
         lanes=told.lanes,
-        batches=tuple(
-            MetricBatches(sink, observe=hub, push_ms=getattr(sink, "push_ms", PUSH_MS)) for sink in parts.sinks
-        ),
+        batches=_batches(parts, hub),
         retention=Retention(database, _keep(config)),
         services_used=used_names(parts),
         actions=_actions(config, governor, pipeline, outbox, lookups, clock, channels),
@@ -217,13 +214,24 @@ async def _wired(
         silences=told.silences,
         telling=told.telling,
         keys=keys,
-        audit=audit,
+        audit=_audit(config, home, database, clock, pipeline),
         accounts=accounts_of(config, home, database, clock),
         store_under_way=lambda: database.under_way,
         problems=tuple(str(problem) for problem in detector.problems),
         forget=detector.expire,
         newest=worked[-1].at if worked else LONG_AGO,
     )
+
+
+def _audit(config: Config, home: Path, database: Database, clock: Clock, pipeline: Pipeline) -> AuditLog:
+    """The audit log, which hears what people say about incidents, too."""
+    audit = audit_of(config, home, database, clock)
+    pipeline.desk.noted = audit.note
+    return audit
+
+
+def _batches(parts: Parts, hub: Hub) -> tuple[MetricBatches, ...]:
+    return tuple(MetricBatches(sink, observe=hub, push_ms=getattr(sink, "push_ms", PUSH_MS)) for sink in parts.sinks)
 
 
 def _pipeline(

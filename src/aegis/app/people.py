@@ -29,8 +29,8 @@ def contact_named(roster: Roster, name: str) -> Contact:
 
 
 async def tell_test(app: App, name: str, *, by: str = "", who: str = "api") -> list[dict[str, Any]]:
-    """Send a marked test by every channel of a contact, or the one named `by`; what became of each. `who` asked for it. Quiet hours do not
-    count: somebody asked for it. Raises `BadInput`.
+    """Send a marked test by every channel of a contact, or the one named `by`; what became of each. Quiet hours do not
+    count: `who` asked for it. Raises `BadInput`.
     """
     contact = contact_named(app.telling.roster, name)
     channels = [c for c in contact.addresses if c in app.messengers and by in ("", c)]

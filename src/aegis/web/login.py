@@ -31,7 +31,7 @@ def sign_in_routes(app: App, access: Access) -> tuple[Route, ...]:
 
     async def sign_in(request: Request) -> Response:
         if not await access.has_accounts():
-            return _redeemed(app, request, access)
+            return await _redeemed(app, request, access)
         if request.method != "POST":
             return _form(app)
         form = await _read(request)
@@ -60,12 +60,13 @@ def sign_in_routes(app: App, access: Access) -> tuple[Route, ...]:
     return Route("/sign-in", sign_in, methods=["GET", "POST"]), Route("/sign-out", sign_out, methods=["POST"])
 
 
-def _redeemed(app: App, request: Request, access: Access) -> Response:
+async def _redeemed(app: App, request: Request, access: Access) -> Response:
     session = access.redeem(request.query_params.get("code", ""))
     if session is None:
         return problem(
             403, "code_used", "This sign-in address was used already or is wrong; start Aegis again for a new one"
         )
+    await app.audit.note("api", "login", {"by": "one-time address"})
     answer = RedirectResponse("/", 303)
     _set(app, answer, COOKIE, session)
     return answer

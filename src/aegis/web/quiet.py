@@ -7,14 +7,16 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Body, Query, Response
+from fastapi import APIRouter, Body, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from aegis.app import App
 from aegis.app.silencing import moment, silence_of
 from aegis.core.errors import BadInput
 from aegis.core.escalations import Roster
+from aegis.core.roles import Person
 from aegis.core.silences import MATCHERS_MAX, Silence
+from aegis.web.access import PERSON
 from aegis.web.problems import problem
 from aegis.web.views import stamp
 
@@ -104,23 +106,29 @@ def _silences(routes: APIRouter, app: App) -> None:
         return _json({"schema": "aegis.silences/1", "silences": [silence_row(one, now) for one in found]})
 
     @routes.post("/silences", status_code=201)
-    async def add(wanted: Annotated[Wanted, Body()]) -> Response:
+    async def add(request: Request, wanted: Annotated[Wanted, Body()]) -> Response:
         """Hold back what all matchers fit."""
         now = app.clock.now()
         words = wanted.model_dump(exclude={"except_critical"})
         made = silence_of(app.new_id("sil"), now=now, critical_passes=wanted.except_critical, **words)
         await app.silences.add(made, now=now)
         facts = {"silence": made.id, "reason": made.reason, "what": " ".join(one.text() for one in made.matchers)}
-        await app.audit.note(made.owner, "silence.added", facts)
+        await app.audit.note(_who(request), "silence.added", facts | {"owner": made.owner})
         return _json({"schema": "aegis.silence/1", **silence_row(made, now)}, status=201)
 
     @routes.delete("/silences/{silence_id}")
-    async def end(silence_id: str) -> Response:
+    async def end(request: Request, silence_id: str) -> Response:
         """End a silence now."""
         if not await app.silences.end(silence_id, now=app.clock.now()):
             return problem(404, "no_such_silence", f"There is no silence {silence_id[:64]!r} in force")
-        await app.audit.note("api", "silence.ended", {"silence": silence_id})
+        await app.audit.note(_who(request), "silence.ended", {"silence": silence_id})
         return Response(status_code=204)
+
+
+def _who(request: Request) -> str:
+    """Who asks, for the audit log."""
+    person: Person = request.scope[PERSON]
+    return person.name
 
 
 def _people(routes: APIRouter, app: App) -> None:
@@ -131,11 +139,11 @@ def _people(routes: APIRouter, app: App) -> None:
         return _json({"schema": "aegis.contacts/1", "contacts": rows})
 
     @routes.post("/contacts/{name}/test")
-    async def test(name: str, by: Annotated[str, Query(max_length=16)] = "") -> Response:
+    async def test(request: Request, name: str, by: Annotated[str, Query(max_length=16)] = "") -> Response:
         """Send one contact a marked test message by every channel, or one."""
         from aegis.app.people import tell_test
 
-        return _json({"schema": "aegis.contact-test/1", "sent": await tell_test(app, name, by=by)})
+        return _json({"schema": "aegis.contact-test/1", "sent": await tell_test(app, name, by=by, who=_who(request))})
 
     @routes.get("/oncall")
     async def oncall(
