@@ -121,8 +121,9 @@ async def failing_calls(patient: Patient) -> AsyncIterator[Finding]:
     if patient.ledger is not None:
         for switch in await patient.ledger.switches():
             if switch.stopped:
-                text = f"calls are stopped: {switch.reason}"
-                yield Finding(topic="failing calls", kind="later", text=text, next="aegis stop")
+                text = f"calls are {'stopped' if switch.grade else 'slowed down'}: {switch.reason}"
+                following = "aegis recover status" if switch.stop else "aegis stop"
+                yield Finding(topic="failing calls", kind="later", text=text, next=following)
     if patient.database is None:
         return
     tried = [one for one in await newest(patient.database, ATTEMPTS) if one.at >= patient.since]

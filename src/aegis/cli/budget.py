@@ -70,7 +70,7 @@ def check(as_json: bool) -> int:
 async def _standing(run: Session) -> tuple[Sequence[Balance], Sequence[str]]:
     """How every budget stands, and why everything is stopped, if it is."""
     async with books(run) as here:
-        stopped = [one.reason for one in await here.ledger.switches() if one.stopped and not one.scope]
+        stopped = [one.reason for one in await here.ledger.switches() if one.stopped and one.grade and not one.scope]
         return await here.account.balances(), stopped
 
 
