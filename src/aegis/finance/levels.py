@@ -63,9 +63,10 @@ def shape_of(days: Sequence[float], weekday: int) -> Shape:
     """The shape of daily figures (none negative, at least one), of which the first is this weekday."""
     profile = _profile(days, weekday)
     plain = deseasoned(days, weekday, profile)
+    shares = [profile[(weekday + number) % WEEK] for number in range(len(days))]
     half_life = _half_life(plain)
     growth = _growth(plain)
-    return Shape(_level(plain, half_life, growth), profile, growth, half_life)
+    return Shape(_level(days, shares, half_life, growth), profile, growth, half_life)
 
 
 def deseasoned(days: Sequence[float], weekday: int, profile: Sequence[float]) -> list[float]:
@@ -115,16 +116,17 @@ def _half_life(plain: Sequence[float]) -> int:
     return HALF_LIFE_UNEVEN if pstdev(recent) > UNEVEN * fmean(recent) else HALF_LIFE
 
 
-def _level(plain: Sequence[float], half_life: int, growth: float) -> float:
+def _level(days: Sequence[float], shares: Sequence[float], half_life: int, growth: float) -> float:
     """The mean with exponential weights (of the mean, not the median: that one forgets bursts), each day carried to
-    the end of the series by the growth.
+    the end of the series by the growth. Days are set against their weekdays' shares as sums: a quotient of each would
+    make little of a week whose weekend is empty.
     """
-    most = WINSOR * fmean(plain)
+    most = WINSOR * fmean(days)
     total = weights = 0.0
-    for age, day in enumerate(reversed(plain)):
+    for age, (day, share) in enumerate(zip(reversed(days), reversed(shares), strict=True)):
         weight = 0.5 ** (age / half_life)
-        total += weight * min(day, most) * math.exp(growth * min(age, TREND_DAYS))
-        weights += weight
+        total += weight * min(day, most * max(1.0, share)) * math.exp(growth * min(age, TREND_DAYS))
+        weights += weight * share
     return total / weights
 
 
