@@ -214,3 +214,15 @@ async def test_two_processes_do_not_step_one_stop() -> None:
         here.notes.has_left = True
         assert await here.stepper.turn() is False
         assert await other.turn() is True
+
+
+async def test_where_nobody_can_look_the_plan_says_so_and_stops_the_rest() -> None:
+    async with world() as here:
+        here.yard.unreachable = True
+        made = await here.stop()
+        assert made.state == "stopped"
+        assert made.plan.unseen == ("yard: yard: did not answer",)
+        assert await here.share() == 0
+        assert any(
+            told.startswith("LOUD Stopped at G4") and "nobody could look at yard" in told for told in here.notes.told
+        )

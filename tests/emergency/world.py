@@ -74,8 +74,11 @@ class Yard:
     registered: tuple[str, ...] = ("importer", "scorer")
     touched: set[str] = field(default_factory=set)
     failing: int = 0
+    unreachable: bool = False
 
     async def plan_targets(self, scope: Scope) -> Sequence[Target]:
+        if self.unreachable:
+            raise ServiceError(self.kind, "did not answer", retryable=True)
         if scope:
             return ()
         return [

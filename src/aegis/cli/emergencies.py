@@ -129,6 +129,7 @@ def plan_row(stop: Stop) -> dict[str, Any]:
         "targets": [
             {"kind": t.kind, "id": t.id, "name": t.name, "second_person": t in plan.second_person} for t in plan.targets
         ],
+        "unseen": list(plan.unseen),
         "applied_by": stop.applied_by,
         "approver": stop.approver,
         "root_cause": stop.root_cause,
@@ -163,6 +164,8 @@ def show_plan(plan: Plan) -> None:
         show(f"  target   {target.key}  {target.name}  ({who})")
     if len(plan.targets) > SHOWN_MAX:
         show(f"  and {len(plan.targets) - SHOWN_MAX} targets more (--json shows all)")
+    for words in plan.unseen:
+        show(f"  UNSEEN   {words}")
     if not plan.targets:
         show("  target   none: only Aegis' own switches are turned")
 

@@ -79,7 +79,7 @@ class Plan:
     spend all the same, in nano-dollars (0: they are stopped too); `cancel` ends calls that are under way. `only_targets`
     stops these and leaves admissions alone.
 
-    `alone` are the keys of targets that may be stopped without a second person. `burn` is what the scope cost in the hour
+    `alone` are the keys of targets that may be stopped without a second person, `unseen` says where nobody could look. `burn` is what the scope cost in the hour
     before, in nano-dollars, and `p95_ms` how long its calls took: what doing nothing costs, and what to return to.
     """
 
@@ -97,6 +97,7 @@ class Plan:
     only_targets: bool = False
     targets: tuple[Target, ...] = ()
     alone: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
     burn: int = 0
     p95_ms: int = 0
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from aegis.core.errors import BadInput
+from aegis.core.errors import BadInput, ServiceError
 from aegis.core.ports import NewId
 from aegis.core.stops import (
     PERCENT_G0,
@@ -56,14 +56,12 @@ class Orders:
         self._parts, self._new_id, self._preauthorised = parts, new_id, frozenset(preauthorised)
 
     async def plan(self, order: Order) -> Stop:
-        """The stop as it would be, not kept. Raises `BadInput` for too many targets and an end where there is none, `ServiceError` and `StoreError`
-        when it cannot be seen what there is.
-        """
+        """The stop as it would be, not kept. Raises `BadInput` for too many targets and an end where there is none, and `StoreError`."""
         if order.expires_ms and order.grade > Grade.G2:
             raise BadInput("credentials and workloads do not come back by themselves: no end for these", code="no_end")
         now_ms = self._parts.now_ms()
         before = await self._parts.stops.measured(order.scope, since_ms=now_ms - BEFORE_MS)
-        targets, alone = await self._targets(order)
+        targets, alone, unseen = await self._targets(order)
         plan = Plan(
             id=self._new_id("stp"),
             grade=order.grade,
@@ -79,28 +77,35 @@ class Orders:
             only_targets=order.only_targets,
             targets=targets,
             alone=alone,
+            unseen=unseen,
             burn=before.cost,
             p95_ms=before.p95_ms,
         )
         return Stop(plan=plan, hashed=plan_hash(plan), incident=order.incident)
 
-    async def _targets(self, order: Order) -> tuple[tuple[Target, ...], tuple[str, ...]]:
-        """Every target up to the grade, the lowest grade first, and those that need no second person. An automatic stop
-        has no others.
+    async def _targets(self, order: Order) -> tuple[tuple[Target, ...], tuple[str, ...], tuple[str, ...]]:
+        """Every target up to the grade, the lowest grade first; those that need no second person (an automatic stop has no
+        others); and where nobody could look: that keeps nothing else from being stopped.
         """
         found: list[Target] = []
         alone: list[str] = []
+        unseen: list[str] = []
         for actuator in sorted(self._parts.actuators.values(), key=lambda one: (one.grade, one.kind)):
             if actuator.grade > order.grade:
                 continue
-            for target in await actuator.plan_targets(order.scope):
+            try:
+                there = await actuator.plan_targets(order.scope)
+            except ServiceError as error:
+                unseen.append(f"{actuator.kind}: {error}")
+                continue
+            for target in there:
                 free = may_go_alone(actuator.grade, target, self._preauthorised)
                 if free or not order.automatic:
                     found.append(target)
                     alone += [target.key] if free else []
         if len(found) > TARGETS_MAX:
             raise BadInput(f"{len(found)} targets are more than anybody reads: name a scope", code="too_many")
-        return tuple(found), tuple(alone)
+        return tuple(found), tuple(alone), tuple(unseen)
 
     async def keep(self, stop: Stop) -> None:
         """Put a plan on record: it can be applied for ten minutes."""

@@ -59,7 +59,8 @@ class Stopping:
         words = f"Stopped at {stop.plan.grade.name}: {_scope(stop)}"
         words += f"; {stopped} targets stopped" if stop.plan.targets else ""
         words += f"; NOT stopped: {'; '.join(f'{k}: {why}' for k, why in stop.failed.items())}" if failed else ""
-        await self._around.chronicle.note(stop, words, loud=bool(failed))
+        words += f"; nobody could look at {'; '.join(stop.plan.unseen)}" if stop.plan.unseen else ""
+        await self._around.chronicle.note(stop, words, loud=bool(failed or stop.plan.unseen))
         await self._parts.audit.note(AEGIS, "stop.done", {"stop": stop.id, "failed": str(failed)})
         return replace(self._heard(stop, words), state="stopped")
 

@@ -99,7 +99,8 @@ def stop_of(body: str) -> Stop:
     kept = orjson.loads(body)
     plan = kept.pop("plan")
     targets = tuple(Target(**target) for target in plan.pop("targets"))
-    plan["alone"] = tuple(plan["alone"])
+    for name in ("alone", "unseen"):
+        plan[name] = tuple(plan.get(name, ()))
     checks = tuple(Check(**check) for check in kept.pop("checks"))
     ramp = kept.pop("ramp")
     for name in ("done", "given"):
