@@ -67,7 +67,7 @@ FAULTS = {
     "an attempt ends twice": Fault(SHELF, 'before[1].state == "sent" and', "", "I5 I9"),
     # what is held
     "one line is not held": Fault(HELD, "if allowance.free < need:", "if allowance.free < need // 2:", "I1 I3 I8"),
-    "a hold is never released": Fault(HELD, "allowance.held -= need\n                allowance.spent", "allowance.spent", "I3"),
+    "a hold is never released": Fault(HELD, "amount\n                allowance.freed += back", "amount", "I3"),
     "what a call freed is used before it is known": Fault(HELD, "allowance.freed += back", "allowance.free += back", "I4 I8"),
     "a call counts in a window that is over": Fault(HOLDER, "self._clock.now() >= bundle.ends_at", "False", "I11"),
     "truth above the worst case vanishes": Fault(HELD, "self.excess += beyond - covered", "self.excess += 0", "I1 I2 I3 I4"),

@@ -34,8 +34,10 @@ class RetryBudget:
     _again: int = 0
 
     def first(self, now_ns: int) -> None:
-        """A first try begins."""
-        self._count(now_ns)[1] += 1
+        """A first try begins. What is old is forgotten once a second, and before any retry."""
+        seconds = self._seconds
+        second = seconds[-1] if seconds and now_ns - seconds[-1][0] < SECOND_NS else self._count(now_ns)
+        second[1] += 1
         self._firsts += 1
 
     def again(self, now_ns: int, attempt: int) -> str:

@@ -30,8 +30,9 @@ def check_usage(usage: Mapping[str, object]) -> Usage:
     Raises `BadInput` (`bad_usage`) for a negative, fractional, not-a-number or absurd count: a provider's report
     is input from outside, and a negative one would mint money.
     """
-    for meter, units in usage.items():
+    for units in usage.values():
         if type(units) is not int or not 0 <= units <= UNITS_MAX:
+            meter = next(meter for meter, found in usage.items() if found is units)
             raise BadInput(f"{meter} = {units!r} is no count of units", code="bad_usage")
     return usage  # type: ignore[return-value]  # every value was just seen to be an int
 

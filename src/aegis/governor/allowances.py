@@ -20,8 +20,9 @@ IDLE_NS: Final = 2_000_000_000
 
 
 class Allowance:
-    """What this holder has of one row: `free` to reserve, `held` by calls under way, `spent` and `freed` by calls
-    that ended and were not reported yet; `freeing` is being reported now.
+    """What this holder has of one row: `lent` by the store, `free` to reserve, `spent` and `freed` by calls that ended
+    and were not reported yet; `freeing` is being reported now. What calls hold is all the rest: counting it, too, would
+    be one more number to change on every line of every call.
     """
 
     __slots__ = (
@@ -30,7 +31,7 @@ class Allowance:
         "free",
         "freed",
         "freeing",
-        "held",
+        "lent",
         "limit",
         "line",
         "others",
@@ -42,7 +43,7 @@ class Allowance:
 
     def __init__(self, line: Line, grant: Grant) -> None:
         self.line, self.row, self.ends_at = line, grant.row, grant.ends_at
-        self.free = self.freed = self.freeing = self.held = self.spent = self.excess = self.used_ns = 0
+        self.lent = self.free = self.freed = self.freeing = self.spent = self.excess = self.used_ns = 0
         self.limit = self.settled = self.others = 0
 
     def stands(self, grant: Grant) -> None:
@@ -56,13 +57,17 @@ class Allowance:
         return self.free + self.freed + self.freeing
 
     @property
+    def held(self) -> int:
+        """By calls under way."""
+        return self.lent + self.excess - self.free - self.freed - self.freeing - self.spent
+
+    @property
     def used(self) -> int:
         """Settled and held, as far as this holder knows."""
         return self.settled + self.spent + self.held + self.others
 
     def settle(self, need: int, amount: int) -> None:
         """A call that held `need` ended with `amount`."""
-        self.held -= need
         self.spent += amount
         if amount <= need:
             self.freed += need - amount
@@ -97,7 +102,6 @@ class Bundle:
             need = needs[unit]
             for allowance in group:
                 allowance.free -= need
-                allowance.held += need
         return True
 
     def settle(self, needs: Sequence[int], amounts: Sequence[int]) -> None:
@@ -110,7 +114,6 @@ class Bundle:
                 continue
             back = need - amount
             for allowance in group:
-                allowance.held -= need
                 allowance.spent += amount
                 allowance.freed += back
 
@@ -118,26 +121,25 @@ class Bundle:
         """Hold less by `needs`, of which the journal never knew or no longer holds."""
         for group, need in zip(self.groups, needs, strict=True):
             for allowance in group:
-                allowance.held -= need
                 allowance.free += need
 
 
 class Hold:
     """What one attempt has reserved, and under which epoch."""
 
-    __slots__ = ("attempt", "bundle", "ended", "epoch", "journalled", "needs")
+    __slots__ = ("_rows", "attempt", "bundle", "ended", "epoch", "journalled", "needs")
 
     def __init__(self, attempt: str, epoch: int, bundle: Bundle, needs: tuple[int, ...]) -> None:
         self.attempt, self.epoch, self.bundle, self.needs = attempt, epoch, bundle, needs
         self.ended = False
+        self._rows: Holds | None = None
         self.journalled = bundle.money is not None and needs[bundle.money] > 0
 
     def rows(self) -> Holds:
         """The numbers of rows and what is held of each of them, for the journal."""
-        if len(self.needs) == 1:  # all lines of one unit, as most calls are
-            need = self.needs[0]
-            return ((self.bundle.rows[0], need),) if need else ()
-        return self.rows_at(self.needs)
+        if self._rows is None:
+            self._rows = self.rows_at(self.needs)
+        return self._rows
 
     def rows_at(self, needs: Sequence[int]) -> Holds:
         """The same for other needs."""
@@ -146,7 +148,7 @@ class Hold:
     def shrink(self, needs: Sequence[int]) -> None:
         """Hold less: the rest is free again."""
         self.bundle.give_back([had - has for had, has in zip(self.needs, needs, strict=True)])
-        self.needs = tuple(needs)
+        self.needs, self._rows = tuple(needs), None
 
     def units(self, amounts: Sequence[int]) -> dict[int, int]:
         """Amounts by row number."""
@@ -229,6 +231,7 @@ class Allowances:
         elif allowance.line is not line:
             self._forget_bundles()
             allowance.line = line
+        allowance.lent += grant.granted
         allowance.free += grant.granted
         allowance.stands(grant)
 
@@ -298,6 +301,7 @@ class Allowances:
             allowance.free = allowance.freeing = 0
         units, excess = allowance.spent, allowance.excess
         allowance.settled += units
+        allowance.lent += excess - units - returned
         allowance.spent = allowance.excess = 0
         if retired and not allowance.held:
             self._retired.discard(allowance)
