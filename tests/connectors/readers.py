@@ -6,7 +6,8 @@ gives the findings, none when all of it is text; `ours` are the links that we pu
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from tests.connectors.stories import strings_in
@@ -26,21 +27,25 @@ LIVE: Mapping[str, re.Pattern[str]] = {
 Reader = Callable[[Any, Collection[str]], list[str]]
 
 
+@lru_cache(maxsize=10_000)
 def live(text: str) -> list[str]:
     """What a client that looks for addresses would find in a text, and characters that people cannot see."""
     found = [kind for kind, pattern in LIVE.items() if pattern.search(text)]
     return [*found, *(["a hidden character"] if HIDDEN.search(text) else [])]
 
 
-def nodes(value: object) -> Iterator[Mapping[str, Any]]:
+def nodes(value: object) -> list[dict[str, Any]]:
     """Every object in a JSON value."""
-    if isinstance(value, Mapping):
-        yield value
-        for inner in value.values():
-            yield from nodes(inner)
-    elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        for inner in value:
-            yield from nodes(inner)
+    found: list[dict[str, Any]] = []
+    ahead = [value]
+    while ahead:  # no recursion and no protocols: hundreds of texts times hundreds of objects
+        one = ahead.pop()
+        if isinstance(one, dict):
+            found.append(one)
+            ahead += one.values()
+        elif isinstance(one, list):
+            ahead += one
+    return found
 
 
 def _without(value: Any, *keys: str) -> Any:
@@ -110,8 +115,9 @@ def discord(message: Any, ours: Collection[str]) -> list[str]:
 def jira(message: Any, ours: Collection[str]) -> list[str]:
     """developer.atlassian.com/cloud/jira/platform/apis/document/structure: only node types act, never text."""
     known = {"doc", "paragraph", "text", "bulletList", "orderedList", "listItem", "strong", "link"}
-    found = [f"a {one['type']}" for one in nodes(message) if one.get("type", "text") not in known]
-    found += _foreign([one["attrs"]["href"] for one in nodes(message) if "attrs" in one], ours)
+    every = nodes(message)
+    found = [f"a {one['type']}" for one in every if one.get("type", "text") not in known]
+    found += _foreign([one["attrs"]["href"] for one in every if "attrs" in one], ours)
     texts = strings_in(_without(message, "attrs", "type"))
     return found + [kind for text in texts for kind in live(text)]
 
