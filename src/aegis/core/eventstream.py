@@ -54,9 +54,9 @@ def read(frame: bytes) -> Frame:
 
 def write(headers: Mapping[str, str], payload: bytes) -> bytes:
     """A frame with headers of type text."""
+    named = [(name.encode(), value.encode()) for name, value in headers.items()]
     raw = b"".join(
-        struct.pack(">B", len(name)) + name.encode() + struct.pack(">BH", _TEXT, len(value.encode())) + value.encode()
-        for name, value in headers.items()
+        struct.pack(">B", len(name)) + name + struct.pack(">BH", _TEXT, len(value)) + value for name, value in named
     )
     prelude = struct.pack(">II", _AROUND + len(raw) + len(payload), len(raw))
     said = prelude + struct.pack(">I", zlib.crc32(prelude)) + raw + payload
