@@ -25,7 +25,7 @@ _TAKEN_AWAY = ("ANTHROPIC_AUTH_TOKEN", "OPENAI_ORG_ID", "OPENAI_ORGANIZATION", "
 _NAME_MAX = 40
 """Characters of the program's name in the key's: with what is around it a name stays below 64."""
 
-_LOOKS, _LOOK_MS = 20, 100
+_LOOKS, _LOOK_MS = 50, 100
 """How often it is looked whether its last calls are in the ledger, which hears of them four times a second."""
 
 
