@@ -25,7 +25,7 @@ _TAKEN_AWAY = ("ANTHROPIC_AUTH_TOKEN", "OPENAI_ORG_ID", "OPENAI_ORGANIZATION", "
 _NAME_MAX = 40
 """Characters of the program's name in the key's: with what is around it a name stays below 64."""
 
-_LOOKS, _LOOK_MS = 50, 100
+_LOOKS, _LOOK_MS, _QUIET = 50, 100, 6
 """How often it is looked whether its last calls are in the ledger, which hears of them four times a second."""
 
 
@@ -148,8 +148,10 @@ async def _end(run: Session, made: MadeKey, run_id: str, code: int | None, clock
         database = await _store(run)
         try:
             await SqliteWorkloads(database).end(run_id, exit_code=code, now=clock.now())
+            quiet = 0
             for _ in range(_LOOKS):
-                if not await under_way(database, "key", made.key.name):
+                quiet = 0 if await under_way(database, "key", made.key.name) else quiet + 1
+                if quiet > _QUIET:
                     break
                 await clock.sleep_ms(_LOOK_MS)
             found = [one for one in await spent_on(database, ("key",), began) if one.values == (made.key.name,)]
