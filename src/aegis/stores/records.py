@@ -312,7 +312,9 @@ def notification_to_text(notification: Notification) -> str:
             "techniques": list(notification.techniques),
             "link": notification.link,
             "buttons": [[button.label, button.verb, button.url] for button in notification.buttons],
-            "note": [notification.note.by, notification.note.via, notification.note.text] if notification.note else None,
+            "note": [notification.note.by, notification.note.via, notification.note.text]
+            if notification.note
+            else None,
             "recipient": notification.recipient,
             "bridge": notification.bridge,
             "document": notification.document,

@@ -119,7 +119,11 @@ def message_events(message: dict[str, Any], size: int) -> list[bytes]:
     def event(kind: str, **body: Any) -> bytes:
         return b"event: " + kind.encode() + b"\ndata: " + orjson.dumps({"type": kind, **body}) + b"\n\n"
 
-    begun: dict[str, Any] = message | {"content": [], "stop_reason": None, "usage": message["usage"] | {"output_tokens": 1}}
+    begun: dict[str, Any] = message | {
+        "content": [],
+        "stop_reason": None,
+        "usage": message["usage"] | {"output_tokens": 1},
+    }
     events = [event("message_start", message=begun), event("ping")]
     for index, block in enumerate(message["content"]):
         tool = block["type"] == "tool_use"
