@@ -163,6 +163,7 @@ async def test_what_it_spent_is_told_from_the_ledger(tmp_path: Path) -> None:
             fcntl.flock(lock, fcntl.LOCK_EX)  # as `aegis up` holds it
             process = await started(home, "run", "--name", "bot", "--", sys.executable, "-c", ASKING)
             while process.returncode is None:
+                await stage.app.governor.tick()  # as a running Aegis does four times a second
                 await stage.turn()
                 await asyncio.sleep(0)
             out, err = await process.communicate()
