@@ -41,3 +41,8 @@ def long(request: pytest.FixtureRequest) -> bool:
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name a case of bytes by its argument: what was packed or drawn may differ from one worker to the next."""
+    return argname if isinstance(val, bytes) else None

@@ -18,7 +18,7 @@ def test_a_packed_body_comes_out_whole_and_never_larger_than_its_bound(encoding:
 
 @pytest.mark.parametrize(
     ("body", "encoding"),
-    [(b"no gzip", "gzip"), (gzip.compress(b"a" * 99)[:-9], "gzip"), (b"", "deflate"), (b"x", "br")],
+    [(b"no gzip", "gzip"), (gzip.compress(b"a" * 99, mtime=0)[:-9], "gzip"), (b"", "deflate"), (b"x", "br")],
 )
 def test_a_broken_or_unknown_packing_is_refused(body: bytes, encoding: str) -> None:
     with pytest.raises(Unreadable):
