@@ -46,6 +46,7 @@ from aegis.core.telemetry import Observer
 from aegis.emergency.audit import AuditLog
 from aegis.governor.governor import Governor
 from aegis.governor.pricing import load_prices
+from aegis.governor.sealing import SealedAnswers
 from aegis.incidents.analysis import Analysing, Policy
 from aegis.incidents.delivery import Lanes
 from aegis.incidents.detection import Detector
@@ -133,7 +134,7 @@ async def open_app(
         # Only now, when nothing in the configuration can be wrong any more, is a store made or migrated.
         database = await Database.open(config.store.path(home))
         opened.push_async_callback(database.close)
-        governor = await opened.enter_async_context(_governor(config, prices, database, machine, hub))
+        governor = await opened.enter_async_context(_governor(config, home, prices, database, machine, hub))
         parts, messengers = governed(parts, governor, machine.ids())
         links = await act_links(config, SqliteLookups(database), machine.token)
         told = await tell_by(config, machine, database, parts.notifiers, messengers, link_base, links, hub)
@@ -159,14 +160,16 @@ def _detector(config: Config) -> Detector:
     return Detector(load_pack(rules.rules, shipped=rules.shipped, off=rules.off))
 
 
-def _governor(config: Config, prices: PriceBook, database: Database, machine: Machine, hub: Hub) -> Governor:
+def _governor(
+    config: Config, home: Path, prices: PriceBook, database: Database, machine: Machine, hub: Hub
+) -> Governor:
     return Governor(
         budgets=_budgets(config),
         prices=prices,
         ledger=SqliteLedger(database, machine.clock),
         clock=machine.clock,
         services=policies(config),
-        answers=SqliteAnswers(database),
+        answers=SealedAnswers(SqliteAnswers(database), pepper(home)),
         observers=(hub,),
         cache_bytes=config.store.answers_bytes,
     )

@@ -23,6 +23,8 @@ _KEYS: Mapping[str, str] = {
     "SANDBOX_SLACK": "xoxb-sandbox",
 }
 """What the sandbox's services are given as keys. No real key is ever read."""
+BEDROCK_REGION = "us-east-1"
+"""A signature names a region; the sandbox stands in any."""
 
 _SERVICES = """\
 services:
@@ -90,7 +92,17 @@ def _upstreams(serving: Serving) -> tuple[Upstream, ...]:
         vendor=True,
     )
     gpt = replace(claude, name="openai", kind="openai", base_url=at["openai"], auth="bearer", service="openai")
-    return claude, gpt
+    aws = Upstream(
+        name="bedrock",
+        kind="bedrock",
+        base_url=at["bedrock"],
+        key=Reference("env", "SANDBOX_AWS"),
+        auth="sigv4",
+        service="bedrock",
+        vendor=True,
+        region=BEDROCK_REGION,
+    )
+    return claude, gpt, aws
 
 
 def sandbox_secrets(serving: Serving) -> Mapping[str, Secret]:

@@ -24,7 +24,8 @@ class SqliteAnswers:
     async def get(self, key: str, now: datetime) -> bytes | None:
         def work(connection: sqlite3.Connection) -> bytes | None:
             found = connection.execute(Q["get"], {"key": key, "now_ms": _ms(now)}).fetchone()
-            return None if found is None else bytes(found[0])
+            # SQLite keeps any type in any column: a text was put there by somebody else.
+            return None if found is None or isinstance(found[0], str) else bytes(found[0])
 
         return await self._database.read(work)
 
