@@ -6,11 +6,11 @@ Policy: everything that came from outside is escaped, so that no text of an atta
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from aegis.core.incidents import Analysis, AnalysisSource, Incident
+from aegis.core.markdown import plain, table
 from aegis.core.money import show_usd
 from aegis.core.notifications import Delivery, DeliveryState
 from aegis.core.plaintext import fit, one_line
@@ -22,13 +22,6 @@ from aegis.incidents.offline import analyse_offline, seen
 TO_FILL = "_To be filled in at the review._"
 EVIDENCE_CHARS = 400
 OBSERVABLES_SHOWN = 40
-
-_SPECIAL = re.compile(r"([\\`*<|~]|(?<![^\W_])_|_(?![^\W_])|(?<=\])[(\[:])")
-"""What means something inside a line of CommonMark or its GitHub form; a bracket only counts with what follows it."""
-_AT_START = re.compile(r"^(?=[#>+=\[-])")
-_SCHEME = re.compile(r"(?i)\b(h)tt(ps?)(?=:)")
-_LINKING = re.compile(r"(?i)\b(www)\.|(?<=[a-z0-9+.-]):(?=//)|\b(?:mailto|javascript|data|vbscript|tel):")
-_MENTION = re.compile(r"@(?=\w)")
 
 
 def markdown(incident: Incident, *, calls: Sequence[CallEnded] = (), deliveries: Sequence[Delivery] = ()) -> str:
@@ -50,17 +43,6 @@ def markdown(incident: Incident, *, calls: Sequence[CallEnded] = (), deliveries:
         ["## Lessons Learned", TO_FILL],
     )
     return "\n\n".join(block for part in parts for block in part if block) + "\n"
-
-
-def plain(text: str, limit: int = 2_000) -> str:
-    """Text from outside as Markdown: it reads the same, and nothing in it can be followed or formats anything."""
-    return fit(one_line(text), limit, _escaped)
-
-
-def _escaped(text: str) -> str:
-    text = _SPECIAL.sub(r"\\\1", _SCHEME.sub(r"\1xx\2", text))
-    text = _LINKING.sub(lambda found: found[0].replace(":", "[:]").replace(".", "[.]"), text)
-    return _AT_START.sub(r"\\", _MENTION.sub("(at)", text))
 
 
 def _details(incident: Incident) -> list[str]:
@@ -170,10 +152,3 @@ def _follow_up(analysis: Analysis) -> list[str]:
     )
     steps = [*(plain(action) for action in analysis.actions), *own]
     return ["## Follow-up Actions", "\n".join(f"- [ ] {step}" for step in steps)]
-
-
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table; every cell is escaped."""
-    lines = [f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"]
-    lines += [f"| {' | '.join(plain(cell, 600) for cell in row)} |" for row in rows]
-    return "\n".join(lines)
