@@ -8,8 +8,9 @@ from tests.incidents.attacks import hostile_texts
 from tests.incidents.stage import NOON, FakeAnalyst, FakeEnricher, Stage, detection, incident
 
 from aegis.core.incidents import Observable
+from aegis.core.markdown import plain
 from aegis.core.telemetry import CallEnded
-from aegis.incidents.report import TO_FILL, markdown, plain
+from aegis.incidents.report import TO_FILL, markdown
 
 HEADINGS = (
     "## Incident Details",
