@@ -10,7 +10,12 @@ from aegis.cli.commands import Group
 from aegis.cli.session import Session, say, session, show
 
 
-@click.group(cls=Group, name="report", examples=("aegis report incident inc_01J... --out report.md",))
+@click.group(
+    cls=Group,
+    name="report",
+    examples=("aegis report incident inc_01J... --out report.md", "aegis report cost --days 30 --out costs.html"),
+    lazy={"cost": ("aegis.cli.report_cost:command", "What the last days cost, and what was avoided.")},
+)
 def group() -> None:
     """Reports, written from what is on record."""
 

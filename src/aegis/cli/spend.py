@@ -15,7 +15,7 @@ NAMES = (
 """What spending can be broken down by: everything that a budget's scope can name, and the incident."""
 
 
-def _names(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+def names_of(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:
     """Names with commas between them; None when none were asked for."""
     if value is None:
         return None
@@ -28,7 +28,7 @@ def _names(_context: click.Context, _parameter: click.Parameter, value: str | No
 
 @click.command(cls=Speaking, examples=("aegis spend", "aegis spend --by key,model --days 7 --json"))
 @click.option("--days", type=click.IntRange(1, 3_650), help="Only the last days, today included (UTC).")
-@click.option("--by", "names", callback=_names, metavar="NAMES", help=f"Break down by any of {', '.join(NAMES)}.")
+@click.option("--by", "names", callback=names_of, metavar="NAMES", help=f"Break down by any of {', '.join(NAMES)}.")
 @json_option
 def command(days: int | None, names: tuple[str, ...] | None, as_json: bool) -> None:
     """Calls, refusals and cost by service, from the ledger."""

@@ -33,3 +33,30 @@ def budget_bar(*, settled: int, held: int, limit: int, levels: Sequence[int], sp
             x = level * BAR_WIDTH // scale
             parts.append(f'<line class="bar-level" x1="{x}" x2="{x}" y1="0" y2="{BAR_HEIGHT}"/>')
     return "".join(parts) + "</svg>"
+
+
+DAY_HEIGHT, DAY_GAP = 120, 2
+
+
+def day_columns(values: Sequence[tuple[str, int, str]], *, spoken: str) -> str:
+    """Columns in a row, one for each value: its label, its size, and the sentence that is said of it (shown by browsers
+    when a pointer rests there). `spoken` is what a screen reader says of the whole.
+    """
+    highest = max([size for _, size, _ in values], default=0) or 1
+    each = BAR_WIDTH * 2 // max(1, len(values))
+    wide = max(1, each - DAY_GAP)
+    parts = [
+        f'<svg class="columns-picture" viewBox="0 0 {each * max(1, len(values))} {DAY_HEIGHT + 16}" role="img">',
+        f"<title>{escape(spoken)}</title>",
+    ]
+    every = max(1, (len(values) + 7) // 8)  # eight labels are what a narrow screen has room for
+    for number, (label, size, said) in enumerate(values):
+        high = size * DAY_HEIGHT // highest
+        x = number * each
+        parts.append(
+            f'<g><title>{escape(said)}</title><rect class="bar-free" x="{x}" width="{wide}" height="{DAY_HEIGHT}"/>'
+            f'<rect class="bar-calm" x="{x}" y="{DAY_HEIGHT - high}" width="{wide}" height="{high}"/></g>'
+        )
+        if number % every == 0:
+            parts.append(f'<text class="label" x="{x}" y="{DAY_HEIGHT + 13}">{escape(label)}</text>')
+    return "".join(parts) + "</svg>"

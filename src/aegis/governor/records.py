@@ -85,10 +85,15 @@ def sent_body(call: Call) -> bytes:
     return orjson.dumps({"operation": call.operation, "scope": call.scope, "priority": name, "usage": call.worst})
 
 
-def ended_body(call: Call, usage: Usage, failure: str = "") -> bytes:
-    """What the journal keeps of a call that ended: its true usage, or the worst case where that is what counts."""
+def ended_body(call: Call, usage: Usage, failure: str = "", served: str = "") -> bytes:
+    """What the journal keeps of a call that ended: its true usage, or the worst case where that is what counts. A call
+    that another model served than the one it asked for first says which one that was.
+    """
     name = PRIORITIES[call.priority]
     body = {"operation": call.operation, "scope": call.scope, "priority": name, "usage": usage, "message": failure}
+    if served and served != call.models[0]:
+        body["wanted"] = call.models[0]
+        body["tier"] = call.tier
     return orjson.dumps(body)
 
 

@@ -124,7 +124,7 @@ def _ended(reservation: Reservation, now_ms: int, message: str) -> Entry:
         reservation.worst,
         reservation.cost,
         () if reservation.hold is None else reservation.hold.rows(),
-        ended_body(call, reservation.usage, message),
+        ended_body(call, reservation.usage, message, reservation.model),
     )
 
 
