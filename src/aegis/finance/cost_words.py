@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from aegis.core.costs import BASELINES, Avoided, CostReport, Counted, Saving, Share
+from aegis.core.incidents import Severity
 from aegis.core.markdown import plain, table
 from aegis.core.money import show_usd
 from aegis.core.plaintext import fit, one_line
@@ -54,7 +55,9 @@ def span(report: CostReport) -> str:
 def key_figures(report: CostReport) -> Sequence[tuple[str, str]]:
     """The figures that stand at the top: name and value."""
     dearest, total, incidents = report.dearest_day, report.total, report.incidents
-    split = ", ".join(f"{count} {name}" for name, count in incidents.by_severity.items())
+    worst_first = (severity.name for severity in sorted(Severity, reverse=True))
+    counts = ((name, incidents.by_severity.get(name, 0)) for name in worst_first)
+    split = ", ".join(f"{count:,} {name}" for name, count in counts if count)
     top = f"{dearest.day}, {money(dearest.cost)}" if dearest.cost else "none: nothing was spent"
     return (
         ("Total", money(total.cost)),
