@@ -46,8 +46,10 @@ async def test_a_stop_goes_down_in_order_and_comes_back_by_the_ramp() -> None:
             "replayed 10 %", "replayed 50 %", "replayed 100 %",
         ]  # fmt: skip
         assert [what for _, what in here.log.entries] == [
-            "stop.planned", "stop.applied", "target.stopped", "target.stopped", "stop.done", "return.asked",
-            "target.restored", "target.restored", "return.stepped", "return.stepped", "return.done",
+            "stop.planned", "stop.applying", "stop.applied", "targets.stopping", "target.stopped", "target.stopped",
+            "stop.done", "return.asked", "admissions.turning", "admissions.turned", "targets.returning",
+            "target.restored", "target.restored", "admissions.turning", "admissions.turned", "return.stepped",
+            "admissions.turning", "admissions.turned", "return.stepped", "return.done",
         ]  # fmt: skip
 
 
@@ -137,6 +139,7 @@ async def test_a_breach_goes_back_and_a_second_stops_again() -> None:
         # One turn sees the breach twice: the second look at 10 % has the same calls before it.
         stop = await here.parts.stops.get(stop.id)
         assert (stop.state, await here.share()) == ("stopped", 0)
+        assert here.yard.counts == COUNTS | {"importer": 0, "scorer": 0}, "what was given back is stopped again"
         assert any(told.startswith("LOUD One step back") for told in here.notes.told)
         assert any(told.startswith("LOUD Stopped again") for told in here.notes.told)
 

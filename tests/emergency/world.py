@@ -7,7 +7,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from aegis.core.errors import BadInput, ServiceError
+import anyio
+
+from aegis.core.errors import BadInput, ServiceError, StoreError
 from aegis.core.ramps import Gates, Measured
 from aegis.core.stops import Check, Grade, Scope, Stop, Target, TargetState
 from aegis.emergency.planning import Order, Orders
@@ -74,7 +76,11 @@ class Yard:
     registered: tuple[str, ...] = ("importer", "scorer")
     touched: set[str] = field(default_factory=set)
     failing: int = 0
+    lost: int = 0
+    """So many answers are lost after the deed was done."""
+    blind: bool = False
     unreachable: bool = False
+    gone: set[str] = field(default_factory=set)
 
     async def plan_targets(self, scope: Scope) -> Sequence[Target]:
         if self.unreachable:
@@ -88,19 +94,34 @@ class Yard:
         ]
 
     async def stop(self, target: Target) -> None:
-        if self.failing:
-            self.failing -= 1
-            raise ServiceError(self.kind, "did not answer", retryable=True)
-        if self.counts[target.id] not in (0, int(target.saved["count"])):
+        self._answer()
+        if target.id in self.gone or self.counts[target.id] not in (0, int(target.saved["count"])):
             raise BadInput(f"{target.id} has {self.counts[target.id]} by now")
         self.touched.add(target.id)
         self.counts[target.id] = 0
+        self._lose()
 
     async def restore(self, target: Target) -> None:
+        self._answer()
         self.counts[target.id] = int(target.saved["count"])
+        self._lose()
 
     async def status(self, target: Target) -> TargetState:
+        if self.blind:
+            raise ServiceError(self.kind, "cannot be seen", retryable=True)
+        if target.id in self.gone:
+            return "gone"
         return "running" if self.counts[target.id] else "stopped"
+
+    def _answer(self) -> None:
+        if self.failing:
+            self.failing -= 1
+            raise ServiceError(self.kind, "did not answer", retryable=True)
+
+    def _lose(self) -> None:
+        if self.lost:
+            self.lost -= 1
+            raise ServiceError(self.kind, "the answer was lost", retryable=True)
 
 
 class Notes:
@@ -135,9 +156,14 @@ class Log:
 
     def __init__(self) -> None:
         self.entries: list[tuple[str, str]] = []
+        self.facts: list[Mapping[str, str]] = []
+        self.broken = False
 
-    async def note(self, who: str, what: str, _facts: Mapping[str, str]) -> None:
+    async def note(self, who: str, what: str, facts: Mapping[str, str]) -> None:
+        if self.broken:
+            raise StoreError("the audit log cannot be written")
         self.entries.append((who, what))
+        self.facts.append(facts)
 
 
 @dataclass
@@ -172,7 +198,7 @@ class World:
             try:
                 if not await self.stepper.turn():
                     return
-            except Died:
+            except* Died:
                 self.stage.last = None
                 self.clock.pass_ms(LEASE_MS + 1)
                 self.restart()
@@ -181,7 +207,10 @@ class World:
     async def stop(self, grade: Grade = Grade.G4, *, scope: Scope | None = None, **more: Any) -> Stop:
         order = Order(grade=grade, scope=scope or {}, reason="runaway", by="ada", **more)
         made = await self.orders.plan(order)
-        await self.orders.keep(made)
+        try:
+            await self.orders.keep(made)
+        except Died:
+            self.stage.last = None
         try:
             await self.orders.apply(made.id, by="grace")
         except Died:
@@ -190,6 +219,20 @@ class World:
             await self.orders.apply(made.id, by="grace")
         await self.go()
         return await self.parts.stops.get(made.id)
+
+    async def with_time(self, do: Callable[[], Awaitable[Any]]) -> None:
+        """Do something that waits for the clock between its tries."""
+        with anyio.fail_after(10):
+            async with anyio.create_task_group() as tasks:
+                done = anyio.Event()
+
+                async def doing() -> None:
+                    await do()
+                    done.set()
+
+                tasks.start_soon(doing)
+                while not done.is_set():
+                    await self.clock.advance(1_000)
 
     async def ask_back(self, stop: Stop) -> None:
         while (await self.parts.stops.get(stop.id)).state == "stopped":
@@ -232,8 +275,8 @@ async def world(**more: Any) -> AsyncIterator[World]:
     parts = Parts(
         stops=Staged(stage, Measuring(), "save"),
         board=Staged(stage, ledger, "turn", "revoke"),
-        actuators={yard.kind: Staged(stage, yard, "stop", "restore")},
-        audit=log,
+        actuators={one.kind: Staged(stage, one, "stop", "restore") for one in (yard, *more.pop("beside", ()))},
+        audit=Staged(stage, log, "note"),
         clock=clock,
     )
     around = Surroundings(

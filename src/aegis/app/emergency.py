@@ -144,7 +144,7 @@ class Checklist:
     async def _stopped(self, stop: Stop) -> Check:
         """What was stopped is stopped still: also its admissions."""
         running = []
-        for target in stop.touched:
+        for target in stop.stopped:
             actuator = self.parts.actuators.get(target.kind)
             state = await actuator.status(target) if actuator else "unknown"
             running += [f"{target.name} ({state})"] if state in ("running", "unknown") else []
@@ -152,7 +152,7 @@ class Checklist:
             one.stopped and one.scope == stop.plan.scope for one in await self.parts.board.switches()
         )
         running += [] if on else [f"admissions of {scope_words(stop)}"]
-        text = f"not stopped: {', '.join(running)}" if running else f"{len(stop.touched)} targets and admissions"
+        text = f"not stopped: {', '.join(running)}" if running else f"{len(stop.stopped)} targets and admissions"
         return Check(name="stopped", good=not running, text=text)
 
     async def _bill(self, stop: Stop) -> Check:

@@ -176,7 +176,8 @@ class Check:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
     """A stop of record, from its plan to its return. `hashed` is the plan's hash when it was shown; `done` are steps
-    that were finished, `given` those of the return, `lapsed` says that its time was over; `tries` and `failed` what targets met; `said` is its history (milliseconds, words).
+    that were finished, `given` those of the return, `lapsed` says that its time was over; `tries` and `failed` what targets
+    met; `begun` are targets that were about to be touched, kept before they were; `said` is its history (milliseconds, words).
     """
 
     plan: Plan
@@ -186,6 +187,7 @@ class Stop:
     applied_by: str = ""
     applied_ms: int = 0
     incident: str = ""
+    begun: tuple[str, ...] = ()
     done: tuple[str, ...] = ()
     given: tuple[str, ...] = ()
     tries: Mapping[str, int] = field(default_factory=dict)
@@ -203,8 +205,22 @@ class Stop:
 
     @property
     def touched(self) -> tuple[Target, ...]:
-        """The targets that were stopped and have to be given back."""
-        return tuple(target for target in self.plan.targets if f"target {target.key}" in self.done)
+        """The targets that have to be given back: those that were stopped, and those that may have been (whose answer was
+        lost, or where a crash came in between).
+        """
+        maybe = {*self.begun, *self.done}
+        return tuple(target for target in self.plan.targets if target_step(target) in maybe)
+
+    @property
+    def stopped(self) -> tuple[Target, ...]:
+        """The targets that were stopped for certain."""
+        done = set(self.done)
+        return tuple(target for target in self.plan.targets if target_step(target) in done)
+
+
+def target_step(target: Target) -> str:
+    """The name of the step that stops a target, and of the one that gives it back."""
+    return f"target {target.key}"
 
 
 def stop_steps(plan: Plan) -> tuple[str, ...]:
@@ -213,11 +229,11 @@ def stop_steps(plan: Plan) -> tuple[str, ...]:
     """
     steps = ["incident", "message"]
     if plan.only_targets:
-        return (*steps, *(f"target {target.key}" for target in plan.targets))
+        return (*steps, *map(target_step, plan.targets))
     steps.insert(2 if plan.automatic else 0, "admissions")
     if plan.grade >= Grade.G2:
         steps.append("allowances")
-    return (*steps, *(f"target {target.key}" for target in plan.targets))
+    return (*steps, *map(target_step, plan.targets))
 
 
 def heard(stop: Stop, at_ms: int, words: str) -> Stop:

@@ -1,15 +1,17 @@
 """Orders: makes a plan, applies exactly it, asks for the return. What follows is done by `stepping`.
 
 Policy: planning touches nothing; applying takes the plan as it was kept or refuses; a person's stop closes admissions
-before this returns, whatever else is down.
+before this returns, whatever else is down. What is meant to be done is on the audit log before it is done: a return
+without that entry does not begin, a stop does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from aegis.core.errors import BadInput, ServiceError
+from aegis.core.errors import BadInput, ServiceError, StoreError
 from aegis.core.ports import NewId
 from aegis.core.stops import (
     PERCENT_G0,
@@ -121,6 +123,10 @@ class Orders:
             raise BadInput(f"the plan {stop_id} was applied already; it is {stop.state}", code="applied")
         check_apply(stop.plan, stop.hashed, by=by, now_ms=now_ms, broken_glass=broken_glass)
         alone = " alone, breaking the glass" if stop.plan.second_person and by == stop.plan.by else ""
+        facts = {"stop": stop.id, "hash": stop.hashed, "grade": stop.plan.grade.name, "reason": stop.plan.reason}
+        facts |= {"alone": "yes"} if alone else {}
+        with suppress(StoreError):  # a log that cannot be written keeps nothing from being stopped
+            await self._parts.audit.note(by, "stop.applying", facts)
         after = heard(stop, now_ms, f"{by} applied the plan of {stop.plan.by}{alone}")
         after = replace(after, state="stopping", applied_by=by, applied_ms=now_ms, version=stop.version + 1)
         if not await self._parts.stops.save(after):
@@ -129,28 +135,44 @@ class Orders:
             await close_admissions(self._parts, after)
             # Not kept when somebody takes it further already: then it is closed once more, which changes nothing.
             await self._parts.stops.save(replace(after, done=("admissions",), version=after.version + 1))
-        facts = {"stop": stop.id, "hash": stop.hashed, "grade": stop.plan.grade.name, "reason": stop.plan.reason}
-        await self._parts.audit.note(by, "stop.applied", {**facts, **({"alone": "yes"} if alone else {})})
+        await self._parts.audit.note(by, "stop.applied", facts)
         return after
 
+    async def retry(self, stop_id: str, *, by: str) -> Stop:
+        """Try again what a stop could not stop. Raises `BadInput` when there is nothing such, and `StoreError`."""
+        stop, now_ms = await self._parts.stops.get(stop_id), self._parts.now_ms()
+        if stop.state != "stopped" or not stop.failed:
+            raise BadInput(
+                f"{stop_id} is {stop.state}, and nothing of it waits to be tried again", code="nothing_failed"
+            )
+        with suppress(StoreError):
+            await self._parts.audit.note(by, "stop.retried", {"stop": stop.id, "failed": str(len(stop.failed))})
+        after = heard(stop, now_ms, f"{by} has {len(stop.failed)} targets tried again")
+        return await self._changed(replace(after, state="stopping", failed={}, tries={}))
+
     async def recover(self, stop_id: str, *, by: str, approver: str, root_cause: str) -> Stop:
-        """Ask for the return of a stop. Raises `BadInput` without an approver and a root cause, or when it does not stand
-        still, and `StoreError`.
+        """Ask for the return of a stop, or for what its return could not give back. Raises `BadInput` without an approver
+        and a root cause, or when it does not stand still, and `StoreError`: then nothing was begun.
         """
         stop, now_ms = await self._parts.stops.get(stop_id), self._parts.now_ms()
-        if stop.state != "stopped":
+        again = stop.state == "returned" and bool(stop.failed)
+        if stop.state != "stopped" and not again:
             raise BadInput(f"{stop_id} is {stop.state}: only what is stopped can return", code="not_stopped")
         if not approver.strip() or not root_cause.strip():
             raise BadInput("a return needs --approver and --root-cause", code="not_approved")
         if stop.plan.grade > Grade.G2 and approver == by:
             raise BadInput("credentials and workloads come back when another person approves", code="second_person")
-        after = heard(stop, now_ms, f"{by} asked for the return, approved by {approver}; root cause: {root_cause}")
-        after = replace(after, state="returning", approver=approver, root_cause=root_cause, given=(), checks=())
-        after = replace(after, ramp=None, failed={}, tries={}, version=stop.version + 1)
-        if not await self._parts.stops.save(after):
-            raise BadInput(f"{stop_id} was changed meanwhile; look again", code="changed")
         facts = {"stop": stop.id, "approver": approver, "root_cause": root_cause}
         await self._parts.audit.note(by, "return.asked", facts)
+        after = heard(stop, now_ms, f"{by} asked for the return, approved by {approver}; root cause: {root_cause}")
+        after = replace(after, state="returning", approver=approver, root_cause=root_cause, checks=(), ramp=None)
+        return await self._changed(replace(after, given=stop.given if again else (), failed={}, tries={}))
+
+    async def _changed(self, stop: Stop) -> Stop:
+        """Keep what a person has changed. Raises `BadInput` when it was changed meanwhile."""
+        after = replace(stop, version=stop.version + 1)
+        if not await self._parts.stops.save(after):
+            raise BadInput(f"{stop.id} was changed meanwhile; look again", code="changed")
         return after
 
     async def lapse(self, stop_id: str, *, why: str) -> bool:
@@ -162,6 +184,7 @@ class Orders:
         beyond = any(graded.get(target.kind, Grade.G4) > Grade.G2 for target in stop.plan.targets)
         if stop.state not in ("stopping", "stopped") or beyond:
             return stop.state == "returned"
+        await self._parts.audit.note(stop.plan.by, "return.lapsed", {"stop": stop.id, "why": why})
         after = replace(stop, state="returning", lapsed=True, given=(), failed={}, tries={}, approver=stop.plan.by)
         after = heard(replace(after, root_cause=why, version=stop.version + 1), now_ms, why)
         return await self._parts.stops.save(after)

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from aegis.core.ramps import SHARES, Ramp, judge
-from aegis.core.stops import Check, Grade, Stop, heard
+from aegis.core.stops import Check, Grade, Stop, heard, target_step
+from aegis.emergency.attempts import next_batch, try_all
 from aegis.emergency.ports import Checking, Parts, Surroundings
-from aegis.emergency.stopping import AEGIS, scope_words, switch_of, tried
+from aegis.emergency.stopping import AEGIS, facts_of, note_outcomes, scope_words, switch_of, took_in
 
 
 class Returning:
@@ -40,11 +41,19 @@ class Returning:
                 return await self._open(stop, name, 100)
             case None:
                 return await (self._over(stop) if stop.ramp is None else self._ramp(stop, stop.ramp))
-        target = next(one for one in stop.touched if f"target {one.key}" == name)
-        after = await tried(self._parts, stop, name, target, "restore")
-        if name in after.given:
-            await self._parts.audit.note(AEGIS, "target.restored", {"stop": stop.id, "target": target.key})
-        return after
+        return await self._targets(stop)
+
+    async def _targets(self, stop: Stop) -> Stop:
+        """The next of what was stopped is given back; what is about to be done goes on record first."""
+        settled = {*stop.given, *stop.failed}
+        left = [target for target in stop.touched if target_step(target) not in settled]
+        batch = next_batch(self._parts, stop, left)
+        await self._parts.audit.note(AEGIS, "targets.returning", facts_of(stop, batch))
+        outcomes = await try_all(self._parts, stop, batch, "restore")
+        await note_outcomes(self._parts, stop, outcomes, "target.restored", "target.not_restored")
+        given = tuple(target_step(one.target) for one in outcomes if one.became == "done")
+        after = took_in(stop, outcomes, self._parts.now_ms())
+        return replace(after, given=(*after.given, *given))
 
     async def _check(self, stop: Stop, name: str, checking: Checking) -> Stop:
         """A look at the world: the return goes on when nothing that blocks is wrong."""
@@ -81,17 +90,21 @@ class Returning:
         return self._heard(replace(stop, ramp=after), words)
 
     async def _again(self, stop: Stop, words: str) -> Stop:
-        """It is stopped again, as it was."""
+        """It is stopped again, as it was: what was given back already, too."""
         await self._turn(stop, stop.plan.percent)
         await self._around.chronicle.note(stop, words, loud=True)
         await self._parts.audit.note(AEGIS, "return.broken_off", {"stop": stop.id, "why": words})
-        return replace(self._heard(stop, words), state="stopped")
+        back = {target_step(target) for target in stop.touched}.intersection(stop.given)
+        done = tuple(name for name in stop.done if name not in back)
+        after = replace(self._heard(stop, words), done=done, given=(), tries={}, failed={})
+        return replace(after, state="stopping" if back else "stopped")
 
     async def _over(self, stop: Stop) -> Stop:
         words = f"Returned: {scope_words(stop)}; root cause: {stop.root_cause}; approved by {stop.approver}"
-        words += (
-            f"; NOT given back: {'; '.join(f'{k}: {why}' for k, why in stop.failed.items())}" if stop.failed else ""
-        )
+        if stop.failed:
+            words += f"; NOT given back: {'; '.join(f'{k}: {why}' for k, why in stop.failed.items())}"
+            words += f" (to try these again: aegis recover --stop {stop.id})"
+            await self._around.chronicle.note(stop, words, loud=True)
         await self._around.chronicle.close(stop, words)
         await self._parts.audit.note(AEGIS, "return.done", {"stop": stop.id, "failed": str(len(stop.failed))})
         return replace(self._heard(stop, words), state="returned")
@@ -106,12 +119,18 @@ class Returning:
         found = next((one for one in switches if one.scope == stop.plan.scope), None)
         if found is not None and found.stop == stop.id and other is not None and percent > stop.plan.percent:
             theirs = other.plan.percent if other.ramp is None else other.ramp.share
-            await self._parts.board.turn(switch_of(other, theirs, self._parts.now_ms()))
+            await self._turned(other, theirs)
             return f"{scope_words(stop)} stays closed: {other.id} needs it"
         if found is not None and found.stop != stop.id:
             return f"{scope_words(stop)} was turned by {found.by or 'somebody'} since: left alone"
-        await self._parts.board.turn(switch_of(stop, percent, self._parts.now_ms()))
+        await self._turned(stop, percent)
         return f"{percent} % of the calls of {scope_words(stop)} are admitted"
+
+    async def _turned(self, stop: Stop, percent: int) -> None:
+        facts = {"stop": stop.id, "scope": scope_words(stop), "percent": str(percent)}
+        await self._parts.audit.note(AEGIS, "admissions.turning", facts)
+        await self._parts.board.turn(switch_of(stop, percent, self._parts.now_ms()))
+        await self._parts.audit.note(AEGIS, "admissions.turned", facts)
 
     def _heard(self, stop: Stop, words: str) -> Stop:
         return heard(stop, self._parts.now_ms(), words)
@@ -121,7 +140,7 @@ def _steps(stop: Stop) -> tuple[str, ...]:
     """The steps of a return, in order. A throttle has no ramp: it ends, as does what was stopped for a
     time that is over (its switch let everything in at that moment, whoever was there to see it).
     """
-    targets = [f"target {target.key}" for target in stop.touched]
+    targets = [target_step(target) for target in stop.touched]
     if stop.plan.only_targets:
         return (*targets,) if stop.lapsed else ("checks", *targets, "working")
     if stop.lapsed:

@@ -9,7 +9,7 @@ from typing import Final
 from aegis.core.stops import Stop, heard
 from aegis.emergency.ports import Parts, Surroundings
 from aegis.emergency.returning import Returning
-from aegis.emergency.stopping import Stopping
+from aegis.emergency.stopping import AEGIS, Stopping
 
 LEASE_MS: Final = 15_000
 """After a crash another process goes on a quarter of a minute later: steps may be done twice, so this may be short."""
@@ -30,13 +30,15 @@ class Stepper:
         """Take every stop as far as it goes now; whether anything moved. Raises `StoreError`; the next turn goes on."""
         standing = await self._parts.stops.standing()
         now_ms = self._parts.now_ms()
-        going = [_lapsed(stop, now_ms) for stop in standing if stop.state in self._paths or _is_over(stop, now_ms)]
+        going = [stop for stop in standing if stop.state in self._paths or _is_over(stop, now_ms)]
         if not going:
             await self.leave()
             return False
         moved = False
         for stop in going:
-            moved = await self._go(stop) or moved
+            if _is_over(stop, now_ms):
+                await self._parts.audit.note(AEGIS, "return.lapsed", {"stop": stop.id, "why": "its time is over"})
+            moved = await self._go(_lapsed(stop, now_ms)) or moved
         return moved
 
     async def leave(self) -> None:

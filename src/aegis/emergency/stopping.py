@@ -1,24 +1,23 @@
 """The way down: one step of a stop at a time. Each may be done again after a crash; what was done is kept after each.
 
-Policy: nothing but the plan's targets is touched; one that cannot be stopped is written down and delays no other.
+Policy: nothing but the plan's targets is touched; what is about to be touched is on record before it is; one that cannot
+be stopped is written down and delays no other.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Final, Literal
+from typing import Final
 
-from aegis.core.errors import BadInput, ServiceError
 from aegis.core.ledger import Switch
-from aegis.core.stops import Grade, Stop, Target, heard, stop_steps
+from aegis.core.stops import Grade, Stop, Target, heard, stop_steps, target_step
+from aegis.emergency.attempts import Outcome, next_batch, try_all
 from aegis.emergency.ports import Parts, Surroundings
 
 MESSAGE_WAIT_MS: Final = 5_000
 """How long the first message may take to leave before things are stopped all the same."""
-TRIES: Final = 3
-RETRY_MS: Final = 1_000
-"""A service that does not answer is asked three times, a second and two apart."""
 AEGIS: Final = "aegis"
 
 
@@ -45,20 +44,32 @@ class Stopping:
             case "allowances":
                 holders = await self._parts.board.revoke(stop.plan.scope)
                 return _did(self._heard(stop, f"took back what {len(holders)} processes had been lent"), name)
-        return await self._target(stop, name)
+        settled = {*stop.done, *stop.failed}
+        left = [target for target in stop.plan.targets if target_step(target) not in settled]
+        return await self._targets(stop, next_batch(self._parts, stop, left))
 
-    async def _target(self, stop: Stop, name: str) -> Stop:
-        target = next(one for one in stop.plan.targets if f"target {one.key}" == name)
-        after = await tried(self._parts, stop, name, target, "stop")
-        if name in after.done:
-            await self._parts.audit.note(AEGIS, "target.stopped", {"stop": stop.id, "target": target.key})
-        return after
+    async def _targets(self, stop: Stop, batch: Sequence[Target]) -> Stop:
+        """The next of the targets, in two steps: first what will be touched goes on record, then it is."""
+        names = list(map(target_step, batch))
+        if new := [name for name in names if name not in stop.begun]:
+            await self._parts.audit.note(AEGIS, "targets.stopping", facts_of(stop, batch))
+            return replace(stop, begun=(*stop.begun, *new))
+        outcomes = await try_all(self._parts, stop, batch, "stop")
+        await note_outcomes(self._parts, stop, outcomes, "target.stopped", "target.not_stopped")
+        untouched = {
+            target_step(one.target) for one in outcomes if one.became in ("refused", "failed") and not one.maybe
+        }
+        after = took_in(stop, outcomes, self._parts.now_ms())
+        done = tuple(target_step(one.target) for one in outcomes if one.became == "done")
+        begun = tuple(name for name in after.begun if name not in untouched)
+        return replace(after, done=(*after.done, *done), begun=begun)
 
     async def _over(self, stop: Stop) -> Stop:
-        stopped, failed = len(stop.touched), len(stop.failed)
+        stopped, failed = len(stop.stopped), len(stop.failed)
         words = f"Stopped at {stop.plan.grade.name}: {_scope(stop)}"
         words += f"; {stopped} targets stopped" if stop.plan.targets else ""
         words += f"; NOT stopped: {'; '.join(f'{k}: {why}' for k, why in stop.failed.items())}" if failed else ""
+        words += f" (to try these again: aegis stop retry {stop.id})" if failed else ""
         words += f"; nobody could look at {'; '.join(stop.plan.unseen)}" if stop.plan.unseen else ""
         await self._around.chronicle.note(stop, words, loud=bool(failed or stop.plan.unseen))
         await self._parts.audit.note(AEGIS, "stop.done", {"stop": stop.id, "failed": str(failed)})
@@ -68,25 +79,32 @@ class Stopping:
         return heard(stop, self._parts.now_ms(), words)
 
 
-async def tried(parts: Parts, stop: Stop, name: str, target: Target, verb: Literal["stop", "restore"]) -> Stop:
-    """The stop after one more try to `stop` or `restore` a target: done, failed for good, or to be tried again."""
-    actuator = parts.actuators.get(target.kind)
-    if actuator is None:
-        return _failed(parts, stop, name, target, f"nobody here can {verb} {target.kind}")
-    try:
-        await (actuator.stop(target) if verb == "stop" else actuator.restore(target))
-    except BadInput as refused:
-        return _failed(parts, stop, name, target, str(refused))
-    except ServiceError as error:
-        tries = stop.tries.get(name, 0) + 1
-        if tries >= TRIES or not error.retryable:
-            return _failed(parts, stop, name, target, str(error))
-        await parts.clock.sleep_ms(RETRY_MS * tries)
-        return replace(stop, tries={**stop.tries, name: tries})
-    if verb == "stop":
-        return heard(_did(stop, name), parts.now_ms(), f"stopped {target.name} ({target.kind})")
-    after = replace(stop, given=(*stop.given, name))
-    return heard(after, parts.now_ms(), f"gave back {target.name} ({target.kind})")
+def took_in(stop: Stop, outcomes: Sequence[Outcome], now_ms: int) -> Stop:
+    """The stop with what was heard of some of its targets, and how often the others were tried."""
+    for one in outcomes:
+        name = target_step(one.target)
+        if one.became == "again":
+            stop = replace(stop, tries={**stop.tries, name: stop.tries.get(name, 0) + 1})
+        elif one.became == "done":
+            stop = heard(stop, now_ms, one.words)
+        else:
+            stop = replace(stop, failed={**stop.failed, name: one.words})
+            stop = heard(stop, now_ms, f"{one.target.name} ({one.target.kind}): not done, {one.words}")
+    return stop
+
+
+async def note_outcomes(parts: Parts, stop: Stop, outcomes: Sequence[Outcome], done: str, failed: str) -> None:
+    """Put on record what became of targets; those that are tried again have no outcome yet."""
+    for one in outcomes:
+        if one.became == "done":
+            await parts.audit.note(AEGIS, done, {"stop": stop.id, "target": one.target.key})
+        elif one.became != "again":
+            await parts.audit.note(AEGIS, failed, {"stop": stop.id, "target": one.target.key, "why": one.words})
+
+
+def facts_of(stop: Stop, batch: Sequence[Target]) -> dict[str, str]:
+    """An entry about targets that are about to be touched: each has a line."""
+    return {"stop": stop.id} | {f"target {number}": target.key for number, target in enumerate(batch, 1)}
 
 
 async def close_admissions(parts: Parts, stop: Stop) -> str:
@@ -134,8 +152,3 @@ def moment(at_ms: int) -> datetime:
 
 def _did(stop: Stop, name: str) -> Stop:
     return replace(stop, done=(*stop.done, name))
-
-
-def _failed(parts: Parts, stop: Stop, name: str, target: Target, why: str) -> Stop:
-    after = replace(stop, failed={**stop.failed, name: why})
-    return heard(after, parts.now_ms(), f"{target.name} ({target.kind}): not done, {why}")

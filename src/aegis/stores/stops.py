@@ -103,8 +103,8 @@ def stop_of(body: str) -> Stop:
         plan[name] = tuple(plan.get(name, ()))
     checks = tuple(Check(**check) for check in kept.pop("checks"))
     ramp = kept.pop("ramp")
-    for name in ("done", "given"):
-        kept[name] = tuple(kept[name])
+    for name in ("begun", "done", "given"):
+        kept[name] = tuple(kept.get(name, ()))
     kept["said"] = tuple((at_ms, words) for at_ms, words in kept["said"])
     made = Plan(**{**plan, "grade": Grade(plan["grade"])}, targets=targets)
     return Stop(**kept, plan=made, checks=checks, ramp=None if ramp is None else Ramp(**ramp))
