@@ -54,7 +54,7 @@ def test_the_same_seed_prints_the_same_bytes(played: Any) -> None:
 def test_the_summary_tells_the_whole_story(played: Any) -> None:
     summary = summary_of(played[1][0])
 
-    assert list(summary) == KEYS
+    assert list(summary) == [*KEYS, "stop"]
     assert summary["schema"] == "aegis.demo/1"
     assert summary["events"] > 200
     assert all(summary["incidents"][severity] >= 1 for severity in ("LOW", "MEDIUM", "HIGH", "CRITICAL"))
@@ -69,6 +69,18 @@ def test_the_summary_tells_the_whole_story(played: Any) -> None:
     report = Path(summary["report"]).read_text()
     assert report.startswith("#")
     assert "203.0.113.66" in report
+
+
+def test_it_ends_with_a_stop_and_a_return_by_the_ramp(played: Any) -> None:
+    stop = summary_of(played[1][0])["stop"]
+
+    assert (stop["grade"], stop["scope"], stop["targets"]) == ("G2", {"team": "platform"}, 1)
+    assert stop["state"] == "returned"
+    tried, made = ({row["share_percent"]: row[name] for row in stop["ramp"]} for name in ("calls_tried", "calls_made"))
+    assert list(tried) == [10, 50, 100]
+    assert 0 < made[10] < tried[10] * 0.25
+    assert tried[50] * 0.25 < made[50] < tried[50] * 0.75
+    assert made[100] == tried[100]
 
 
 def test_the_first_day_never_costs_more_than_its_budget(played: Any) -> None:

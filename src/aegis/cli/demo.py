@@ -36,7 +36,7 @@ FOLDER_MARK = ".aegis-demo"
 @click.option("--port", default=PORT, show_default=True, help="Where the dashboard listens (a free one if taken).")
 @json_option
 def command(fast: bool, seed: int, leave: bool, port: int, as_json: bool) -> None:
-    """Watch a recorded attack unfold: detected, paged, analysed, its spend stopped. Nothing leaves this machine."""
+    """Watch a recorded attack unfold: detected, paged, analysed, its spend stopped and given back. Nothing leaves this machine."""
     import anyio
 
     from aegis.cli.opened import alone
@@ -93,7 +93,7 @@ async def _run(home: Path, seed: int, port: int, fast: bool, leave: bool, as_jso
 
     width = None if sys.stdout.isatty() else 120
     printer = Printer(Console(stderr=as_json, highlight=False, quiet=as_json, width=width))
-    shown = Shown(observer=printer, chapter=printer.chapter, pause=_pause(fast))
+    shown = Shown(observer=printer, chapter=printer.chapter, told=printer.stop, pause=_pause(fast))
     _log_to(home / "demo.log")
     listener = _listen(port)
     access = Access.in_folder(home)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,17 @@ import anyio
 import anyio.lowlevel
 
 from aegis.app import App, Machine, open_app
-from aegis.core.calls import Call, Priority
-from aegis.core.errors import Refused, ServiceError
+from aegis.app.keydesk import KeyDesk
+from aegis.app.keyring import pepper
 from aegis.core.ids import RANDOM_BITS, identifier
 from aegis.core.money import usd
-from aegis.core.ports import Analyst, Http, HttpRequest, ModelRequest, NewId
+from aegis.core.ports import Analyst, Http, HttpRequest, NewId
+from aegis.core.stops import Stop
 from aegis.core.telemetry import Observer
 from aegis.incidents.report import markdown
 from aegis.rehearsal.clock import StoryClock
+from aegis.rehearsal.programs import SMALL, Asked, Program, ask
+from aegis.rehearsal.ramp import Climb, Ramp
 from aegis.rehearsal.sandboxed import SandboxKeys, sandbox_config
 from aegis.rehearsal.stage import Director, WatchedHttp
 from aegis.rehearsal.story import STARTS, Step, story
@@ -39,19 +42,15 @@ budgets:
   everything:
     scope: all
     daily: {{warning: 0.10, critical: 0.16, emergency: {BUDGET}}}
+emergency: {{calls: 5}}
 """
-"""Small enough that a stolen key empties it within minutes of the story."""
+"""A budget so small that a stolen key empties it within minutes of the story, and a return that few calls are enough for."""
 
 STOLEN_PROMPT = "Write a long and detailed story about a lighthouse keeper. " * 60
 """What the thief asks: about 3,600 characters a call."""
-STOLEN_TOKENS_MAX = 800
-STOLEN_MODELS = ("claude-sonnet-5-5",)
-STOLEN_SCHEMA = {
-    "type": "object",
-    "properties": {"story": {"type": "string"}},
-    "required": ["story"],
-    "additionalProperties": False,
-}
+TEAM = "platform"
+IMPORTER = Program(key="importer", team=TEAM, prompt="Sum up: 214 rows read.", model=SMALL, output_tokens_max=200)
+"""The program that runs away, and asks as little as this once it is mended."""
 LAST_DELIVERIES = timedelta(minutes=10)
 """How long the story waits at its end for what still has to be delivered."""
 
@@ -62,6 +61,8 @@ class Shown:
 
     observer: Observer = lambda _: None
     chapter: Callable[[datetime, str], None] = lambda _at, _title: None
+    told: Callable[[datetime, str], None] = lambda _at, _text: None
+    """Hears what an emergency stop and its return did."""
     pause: Callable[[timedelta], Awaitable[None]] = field(default=lambda _: anyio.lowlevel.checkpoint())
     """Waits as long as the story's time between two steps should feel to a person."""
 
@@ -86,6 +87,8 @@ class Stage:
     tally: Tally
     thief: Analyst
     http: Http
+    stop: Stop | None = None
+    climb: Climb | None = None
 
 
 @asynccontextmanager
@@ -117,6 +120,8 @@ async def staged(home: Path, *, seed: int, link_base: str = "", shown: Shown | N
         keys = SandboxKeys(serving)
         thief = registry.build("anthropic", _thief(serving, keys), watched[0], clock=clock, new_id=new_id)
         director = Director(app, clock, watched[0])
+        desk = KeyDesk(app.keys.store, clock=clock, pepper=pepper(home), randbits=chance.getrandbits, routes=())
+        await desk.create(IMPORTER.key, team=TEAM)
         yield Stage(app=app, world=world, clock=clock, director=director, tally=tally, thief=thief, http=watched[0])
         tasks.cancel_scope.cancel()
 
@@ -168,36 +173,28 @@ async def _take(stage: Stage, step: Step, shown: Shown, *, key: str) -> None:
             await stage.app.work_events()
         case "spend":
             for _ in range(int(step.text)):
-                await _spend(stage, key=step.source)
+                await _spend(stage, Program(key=step.source, team=TEAM, prompt=STOLEN_PROMPT))
         case "stop_key":
             await stage.app.governor.stop({"key": step.text}, "stolen: stopped by the person on call")
+        case "stop":
+            ramp = Ramp(stage.app, stage.clock, stage.director, shown.told)
+            stage.stop = await ramp.stop({"team": step.text}, reason=step.source, by="ada")
+        case "return" if stage.stop is not None:
+            ramp = Ramp(stage.app, stage.clock, stage.director, shown.told, known=stage.stop)
+            stage.climb = await ramp.back(
+                stage.stop,
+                lambda: _spend(stage, IMPORTER),
+                by="ada",
+                approver="grace",
+                root_cause=step.text,
+                pause=shown.pause,
+            )
     await stage.director.calm()
 
 
-async def _spend(stage: Stage, *, key: str) -> None:
-    """One model call of a program that uses `key`, governed like any other."""
-    request = ModelRequest(
-        model=STOLEN_MODELS[0],
-        system="You are a storyteller.",
-        user=STOLEN_PROMPT,
-        schema=STOLEN_SCHEMA,
-        output_tokens_max=STOLEN_TOKENS_MAX,
-    )
-    call = Call(
-        id=stage.app.new_id("call"),
-        service="anthropic",
-        operation="messages",
-        models=STOLEN_MODELS,
-        worst=stage.thief.worst(request),
-        scope={"purpose": "program", "key": key, "team": "platform"},
-        priority=Priority.LOW,
-    )
-    try:
-        async with stage.app.governor.admit(call) as reservation:
-            answer = await stage.thief.complete(replace(request, model=reservation.model))
-            reservation.settle(answer.usage)
-    except (Refused, ServiceError):
-        return  # told by the telemetry; the thief tries again later
+async def _spend(stage: Stage, program: Program) -> Asked:
+    """One model call of a program. What is refused is told by the telemetry; who asks tries again later."""
+    return await ask(stage.app, stage.thief, program)
 
 
 async def _curtain(stage: Stage) -> Played:
@@ -211,5 +208,23 @@ async def _curtain(stage: Stage) -> Played:
     report.write_text(markdown(worst, deliveries=delivered), encoding="utf-8")
     received = {name: counted.received for name, counted in stage.world.tallies().items() if name != "attack"}
     summary = stage.tally.summary("demo", budget=usd(BUDGET), report=str(report), received=received)
+    summary["stop"] = _stop_summary(stage)
     lines = {name: counted.first_line for name, counted in stage.world.tallies().items()}
     return Played(summary=summary, first_lines=lines, report=report)
+
+
+def _stop_summary(stage: Stage) -> dict[str, Any]:
+    """How the emergency stop and its return went: the grade, what was stopped, and the calls that passed at each share."""
+    climb = stage.climb
+    assert climb is not None, "the story ends with a return"
+    return {
+        "id": climb.stop.id,
+        "grade": climb.stop.plan.grade.name,
+        "scope": dict(climb.stop.plan.scope),
+        "targets": len(climb.stop.touched),
+        "state": climb.stop.state,
+        "ramp": [
+            {"share_percent": share, "calls_tried": climb.tried[share], "calls_made": climb.made[share]}
+            for share in climb.tried
+        ],
+    }

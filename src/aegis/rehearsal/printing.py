@@ -46,6 +46,11 @@ class Printer:
         self._console.print()
         self._console.print(Text(f"{at:%H:%M:%S}  {title}", style="bold reverse"))
 
+    def stop(self, at: datetime, text: str) -> None:
+        """What an emergency stop or its return did."""
+        tone: Tone = "good" if text.startswith(("Returned", "gave back")) or "admitted" in text else "critical"
+        self._line(at, "stop", text[:1].upper() + text[1:], tone)
+
     def __call__(self, happened: Happened) -> None:
         """A line of the feed; the same sentence is shown a few times, then only counted."""
         line = feed_line(happened)
@@ -55,9 +60,12 @@ class Printer:
         if times > self._repeats_shown:
             return
         more = " (again; further repeats are only counted)" if times == self._repeats_shown else ""
-        text = Text(f"{line.at:%H:%M:%S}  ", style="dim")
-        text.append(f"{line.kind:<10}", style="dim")
-        text.append(line.text + more, style=STYLES[line.tone])
+        self._line(line.at, line.kind, line.text + more, line.tone)
+
+    def _line(self, at: datetime, kind: str, words: str, tone: Tone) -> None:
+        text = Text(f"{at:%H:%M:%S}  ", style="dim")
+        text.append(f"{kind:<10}", style="dim")
+        text.append(words, style=STYLES[tone])
         self._console.print(text, no_wrap=True, overflow="ellipsis", crop=True)
 
     def table(self, summary: Mapping[str, Any], first_lines: Mapping[str, str]) -> None:
@@ -85,6 +93,16 @@ class Printer:
         self._console.print(
             f"{summary['events']} events, {summary['detections']} detections, incidents: {incidents}.\n"
             f"Analyses: {analyses['model']} by a model, {analyses['cached']} from the cache, {analyses['offline']} offline. "
-            f"Spent ${summary['spent_usd']} of a budget of ${summary['budget_usd']} a day over two days."
+            f"Spent ${summary['spent_usd']} of a budget of ${summary['budget_usd']} a day over two days.\n"
+            f"{_returned(summary['stop'])}"
         )
         self._console.print(Text(f"Incident report: {report}"), soft_wrap=True)
+
+
+def _returned(stop: Mapping[str, Any]) -> str:
+    """The stop and its return in a sentence: `returned; 14 of 120 calls at 10 %, 20 of 40 calls at 50 %, ...`."""
+    about = ", ".join(f"{name} {value}" for name, value in stop["scope"].items())
+    steps = ", ".join(
+        f"{step['calls_made']} of {step['calls_tried']} calls at {step['share_percent']} %" for step in stop["ramp"]
+    )
+    return f"Emergency stop {stop['grade']} of {about}: {stop['state']}; {steps}."

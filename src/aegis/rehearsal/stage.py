@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 import anyio
@@ -48,6 +49,18 @@ class Director:
             self._clock.move_to(wakes)
         self._clock.move_to(at)
 
+    async def until(self, true: Callable[[], Awaitable[bool]], *, by: datetime) -> bool:
+        """Let time pass, from one waking to the next, until something is so; False when it is not by then."""
+        while True:
+            await self.calm()
+            if await true():
+                return True
+            wakes = self._clock.next_waking()
+            if wakes is None or wakes > by:
+                self._clock.move_to(by)
+                return False
+            self._clock.move_to(wakes)
+
     async def finish(self, *, by: datetime) -> None:
         """Let time pass until nothing waits any more, or until `by`."""
         while await self._something_waits():
@@ -63,7 +76,8 @@ class Director:
         while rounds < CALM_ROUNDS:
             for _ in range(TURNS):
                 await anyio.lowlevel.checkpoint()
-            busy = self._http.under_way or self._app.store_under_way() or self._app.turn.locked()
+            sending = any(lane.sending for lane in self._app.lanes.states())  # mail is no HTTP
+            busy = self._http.under_way or sending or self._app.store_under_way() or self._app.turn.locked()
             rounds = 0 if busy else rounds + 1
             if busy:
                 await anyio.sleep(0.0005)

@@ -21,13 +21,13 @@ ATTACKER, KEY_THIEF, OTHER_ATTACKER, OFFICE = "203.0.113.66", "203.0.113.99", "1
 ACCOUNT, OTHER_ACCOUNT = "210987654321", "310987654321"
 BUCKET, OTHER_BUCKET, STOLEN_KEY = "acme-customer-exports", "acme-billing-archive", "key_ci_build"
 
-Kind = Literal["chapter", "log", "record", "spend", "stop_key"]
+Kind = Literal["chapter", "log", "record", "spend", "stop_key", "stop", "return"]
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
     """One thing of the story: what kind, when (UTC), and its text: a chapter's title, a raw log line, a JSON record,
-    the number of calls that the stolen key tries, or the key that a person stops.
+    the number of calls that a key tries, the key or the team that a person stops, or why it may return.
     """
 
     at: datetime
@@ -47,6 +47,7 @@ def story(seed: int) -> list[Step]:
         teller.data_leaves,
         teller.stolen_key,
         teller.morning,
+        teller.runaway,
     )
     for chapter in chapters:
         steps.extend(chapter())
@@ -161,7 +162,16 @@ class _Teller:
             name = self.chance.choice(["root", "oracle", "git"])
             text = f"Failed password for invalid user {name} from 192.0.2.91 port {self._port()} ssh2"
             yield _auth(_at(22, number), f"sshd[{self._pid()}]", text, host="build-7")
-        yield Step(_at(24), "chapter", "Quiet again")
+
+    def runaway(self) -> Iterator[Step]:
+        """The emergency stop of a team, and its return."""
+        yield Step(_at(24), "chapter", "A program of the same team runs away: everything of the team is stopped")
+        yield Step(_at(24, 5), "spend", "8", "importer")
+        yield Step(_at(24, 15), "stop", "platform", "a loop in the importer")
+        yield Step(_at(25), "spend", "5", "importer")
+        yield Step(_at(26), "chapter", "The loop is mended: 10, 50, then 100 % of the calls come back")
+        yield Step(_at(26, 5), "return", "a loop in the importer, mended")
+        yield Step(_at(45), "chapter", "Quiet again")
 
     def _port(self) -> int:
         return self.chance.randrange(32768, 60999)
