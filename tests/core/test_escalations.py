@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.incidents.callout import CONTACTS, CRITICAL, LEAD, ROSTER
 from tests.incidents.stage import detection, incident
 
-from aegis.core.contacts import CHANNELS, Channel, Contact, reach
+from aegis.core.contacts import CHANNELS, Channel, Contact, last_word, reach
 from aegis.core.escalations import Chain, Roster, Step, begins, fired, halted, simulate
 from aegis.core.incidents import Severity, Status
 from aegis.core.matching import labels_of
@@ -54,6 +54,16 @@ def test_in_quiet_hours_mail_comes_and_the_stand_in_is_woken() -> None:
     assert at_night.remarks == ("lead: quiet hours, boss instead",)
     assert roster.rung(step, LABELS, Severity.CRITICAL, NIGHT).told == (Told("lead", "sms"),)
     assert roster.rung(step, LABELS, Severity.HIGH, NOON).told == (Told("lead", "sms"),)
+
+
+def test_in_quiet_hours_the_end_comes_in_writing_but_a_pager_is_always_closed() -> None:
+    sleeper = replace(ASLEEP, addresses={"email": "a@b", "pagerduty": "env:X", "sms": "+1", "phone": "+1"})
+    heard: list[Channel] = ["phone", "pagerduty"]
+    assert last_word(sleeper, heard, Severity.HIGH, NIGHT) == ("email", "pagerduty")
+    assert last_word(sleeper, heard, Severity.HIGH, NOON) == ("pagerduty", "sms")
+    assert last_word(sleeper, heard, Severity.CRITICAL, NIGHT) == ("pagerduty", "sms")
+    assert last_word(sleeper, heard, Severity.HIGH, NOON, rings=False) == ("pagerduty",)
+    assert last_word(sleeper, ["sms"], Severity.HIGH, NOON, usable=("email",)) == ()
 
 
 def test_who_has_no_such_channel_is_told_by_another() -> None:

@@ -52,6 +52,7 @@ async def test_channels_hear_of_the_incident_once_and_not_of_every_step() -> Non
 async def test_whoever_acts_ends_it_and_what_has_not_left_is_taken_back(verb: str) -> None:
     there = Callout()
     known = await there.opens()
+    await there.send()
     await there.after(15)  # the text to the manager waits in its lane
     await there.desk.say(known, verb, by="anna", via="slack")  # type: ignore[arg-type]
     await there.after(60)
@@ -277,3 +278,46 @@ async def test_an_incident_of_no_chain_wakes_nobody() -> None:
     known = await there.opens(severity=Severity.LOW)
     assert (await there.incident(known)).escalation is None
     assert (await there.incident(known)).status is Status.OPEN
+
+
+async def test_whoever_was_told_hears_the_end_once_by_the_channel_that_told_them() -> None:
+    there = Callout()
+    known = await there.opens()
+    for _ in range(31):
+        await there.after(1)
+        await there.send()
+    assert there.told("phone") == ["+15550102", "+15550104"]
+    before = {name: len(one.told) for name, one in there.messengers.items()}
+    await there.desk.acknowledge(known, "anna", "slack")
+    await there.send()
+    heard = {name: sorted(to for to, _, _ in one.told[before[name] :]) for name, one in there.messengers.items()}
+    assert heard == {
+        "email": ["cto@example.com", "lead@example.com"],
+        "sms": ["+15550101", "+15550102"],
+        "phone": [],
+    }, "whoever was called gets a text or a mail, not another call"
+    await there.desk.resolve(known, "anna", "slack")
+    await there.send()
+    again = {name: len(one.told) - before[name] for name, one in there.messengers.items()}
+    assert again == {"email": 4, "sms": 2, "phone": 0}, "nothing rings a second time to say that it is over"
+
+
+async def test_who_never_heard_of_it_does_not_hear_that_it_is_over() -> None:
+    there = Callout()
+    known = await there.opens()
+    await there.after(15)  # the mail to the lead and the text to the manager wait in their lanes
+    await there.desk.resolve(known, "anna", "slack")
+    await there.send()
+    assert {name: one.told for name, one in there.messengers.items()} == {"email": [], "sms": [], "phone": []}
+
+
+async def test_open_again_whoever_is_told_again_hears_the_end_again() -> None:
+    there = Callout()
+    known = await there.opens()
+    for verb in ("acknowledge", "reopen", "resolve"):
+        await there.send()
+        await there.desk.say(known, verb, by="anna", via="slack")
+    await there.send()
+    assert [said.change for _, said, _ in there.messengers["email"].told] == [
+        *("opened", "acknowledged", "reopened", "resolved"),
+    ]

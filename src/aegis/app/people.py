@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from aegis.app.running import App
-from aegis.app.services import free_channels
+from aegis.app.services import free_channels, personal_channels
+from aegis.app.trying import LASTING
 from aegis.config.settings import Config
 from aegis.core.contacts import Contact
 from aegis.core.errors import BadInput, Refused, ServiceError
@@ -16,7 +18,8 @@ from aegis.core.notifications import Notification
 
 def usable_channels(config: Config) -> tuple[str, ...]:
     """The channels to single people that the configured connectors offer."""
-    return (*free_channels(config), *(("sms", "phone") if "twilio" in config.connectors else ()))
+    metered = ("sms", "phone") if "twilio" in config.connectors else ()
+    return (*free_channels(config), *personal_channels(config), *metered)
 
 
 def contact_named(roster: Roster, name: str) -> Contact:
@@ -35,7 +38,10 @@ async def tell_test(app: App, name: str, *, by: str = "", who: str = "api") -> l
     contact = contact_named(app.telling.roster, name)
     channels = [c for c in contact.addresses if c in app.messengers and by in ("", c)]
     if not channels:
-        missing = by or "channel that a connector carries (email, slack with a token, twilio)"
+        missing = (
+            by
+            or "channel that a connector carries (email, slack with a token, twilio; or a pagerduty or webhook of their own)"
+        )
         raise BadInput(f"{name} has no {missing}", code="no_such_channel")
     number = app.new_id("test")
     now = app.clock.now()
@@ -54,6 +60,9 @@ async def tell_test(app: App, name: str, *, by: str = "", who: str = "api") -> l
     for channel in channels:
         try:
             receipt = await app.messengers[channel].send(contact.addresses[channel], said)
+            if channel in LASTING:  # what the test opened is closed again
+                over = replace(said, change="resolved", version=2, status=Status.RESOLVED)
+                await app.messengers[channel].send(contact.addresses[channel], over)
         except (ServiceError, Refused) as error:
             sent.append({"channel": channel, "ok": False, "text": str(error)})
         else:

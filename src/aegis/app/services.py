@@ -68,6 +68,8 @@ class Parts:
     sinks: tuple[MetricSink, ...]
     messengers: tuple[Messenger, ...]
     """Ways to one person that cost nothing."""
+    personal: tuple[Messenger, ...]
+    """Ways to people by something of their own: a pager's service, a webhook."""
     metered: tuple[Metered, ...]
     """Ways to one person that the governor is asked about first."""
     connectors: tuple[Any, ...]
@@ -123,6 +125,7 @@ def build_parts(
         notifiers=tuple(made[name] for name in NOTIFIERS if name in made),
         sinks=tuple(made[name] for name in SINKS if name in made),
         messengers=tuple(made[name] for name in free_channels(config)),
+        personal=_personal(config, http, clock, resolve),
         metered=(twilio.sms, twilio.phone) if twilio else (),
         connectors=tuple(made.values()),
         enrichers=tuple(enrichers),
@@ -137,13 +140,32 @@ def free_channels(config: Config) -> tuple[str, ...]:
     return tuple(name for name in ("email", "slack") if name in named and (name != "slack" or named[name].get("token")))
 
 
+def personal_channels(config: Config) -> tuple[str, ...]:
+    """The ways that somebody among the contacts has something of their own for."""
+    return tuple(
+        name
+        for name in ("webhook", "pagerduty")
+        if any(name in one.addresses for one in config.roster.contacts.values())
+    )
+
+
+def _personal(config: Config, http: Http, clock: Clock, resolve: Resolve) -> tuple[Messenger, ...]:
+    """Their messengers. Raises `ConfigError`."""
+    if not personal_channels(config):
+        return ()
+    from aegis.app.personal import personal
+
+    ways = personal(config, http, clock, resolve)
+    return tuple(ways[name] for name in personal_channels(config))
+
+
 def governed(parts: Parts, governor: Governs, new_id: NewId) -> tuple[Parts, Mapping[str, Messenger]]:
     """The parts with the metered ways behind the governor, those with people to tell by default among the notifiers;
-    and every way to one person by the name of its channel (`email`, `slack`, `sms`, `phone`).
+    and every way to one person by the name of its channel (`core.contacts.CHANNELS`).
     """
     ways = [GovernedMessenger(way, governor=governor, new_id=new_id) for way in parts.metered]
     notifiers = (*parts.notifiers, *(way for way in ways if way.recipients))
-    return replace(parts, notifiers=notifiers), {way.name: way for way in (*parts.messengers, *ways)}
+    return replace(parts, notifiers=notifiers), {way.name: way for way in (*parts.messengers, *parts.personal, *ways)}
 
 
 def resolved(config: Config, resolve: Resolve) -> dict[str, dict[str, Any]]:

@@ -45,7 +45,7 @@ def list_(as_json: bool) -> None:
 
 @group.command("test")
 @click.argument("name")
-@click.option("--by", default="", help="Only by this channel: email, slack, sms or phone.")
+@click.option("--by", default="", help="Only by this channel: email, webhook, slack, pagerduty, sms or phone.")
 @json_option
 def test(name: str, by: str, as_json: bool) -> int:
     """Send a contact a message that says it is a test, by each of their channels. Texts and calls cost money."""

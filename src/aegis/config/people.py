@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 
-from aegis.config.sections.people import RESERVED, ChainSection, ContactSection, RotationSection, StepSection
+from aegis.config.sections.people import RESERVED, WAYS, ChainSection, ContactSection, RotationSection, StepSection
 from aegis.core.contacts import Channel, Contact
 from aegis.core.escalations import CONTACTS_MAX, EVERYONE, ON_CALL, Chain, Roster, Step
 from aegis.core.incidents import Severity
@@ -50,8 +50,8 @@ def wrong_names(
     for name, one in contacts.items():
         if one.stand_in and (one.stand_in not in contacts or one.stand_in == name):
             return f"must have another contact as stand_in of {name}, not {one.stand_in}"
-        if not (one.email or one.slack or one.phone or one.sms):
-            return f"must say how {name} is reached: email, slack, phone or sms"
+        if not (one.email or one.slack or one.pagerduty or one.webhook or one.phone or one.sms):
+            return f"must say how {name} is reached: {WAYS}"
     for name, rotation in rotations.items():
         asked = [*rotation.contacts, *(override.contact for override in rotation.overrides)]
         if missing := [one for one in asked if one not in contacts]:
@@ -76,6 +76,10 @@ def _contact(name: str, section: ContactSection) -> Contact:
         addresses["email"] = section.email
     if section.slack:
         addresses["slack"] = section.slack
+    if section.pagerduty:
+        addresses["pagerduty"] = str(section.pagerduty)
+    if section.webhook:
+        addresses["webhook"] = f"{section.webhook} {section.webhook_secret}"
     if texted := section.sms or section.phone:
         addresses["sms"] = texted
     if section.phone:

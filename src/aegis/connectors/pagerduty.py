@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import quote
@@ -23,6 +24,7 @@ from aegis.core.secret import Secret
 from aegis.core.wording import first_facts, headline, rfc3339, state, told_note
 
 NAME = "pagerduty"
+EVENTS_URL = "https://events.pagerduty.com"
 
 SUMMARY_MAX, DEDUP_KEY_MAX = 1_024, 255
 """developer.pagerduty.com/docs/send-alert-event."""
@@ -59,7 +61,7 @@ class Config:
 
     routing_key: Secret = field(metadata={"help": "integration key of an Events API v2 integration (32 characters)"})
     base_url: str = field(
-        default="https://events.pagerduty.com",
+        default=EVENTS_URL,
         metadata={"help": "https://events.eu.pagerduty.com for accounts in the EU service region"},
     )
 
@@ -190,6 +192,24 @@ class PagerDuty:
         if answer.status not in (200, 201):
             raise failure(NAME, answer, now=self._clock.now())
         return answer
+
+
+class Pagers:
+    """`Messenger`: pages one person through a PagerDuty service of their own. `places` are configurations by the name that
+    is told as their address. The incident has the same dedup key there, so that what paged them is closed again.
+    """
+
+    name = NAME
+
+    def __init__(self, places: Mapping[str, Config], http: Http, *, clock: Clock) -> None:
+        self._pagers = {name: PagerDuty(place, http, clock=clock) for name, place in places.items()}
+
+    def accepts(self, to: str) -> bool:
+        return to in self._pagers
+
+    async def send(self, to: str, notification: Notification, *, bridge: str = "") -> Receipt:  # noqa: ARG002 - it is among the facts
+        """One event to one person's service. Raises `ServiceError`."""
+        return await self._pagers[to].notify(notification, remote_id="")
 
 
 def build(config: Config, http: Http, *, clock: Clock, new_id: NewId) -> PagerDuty:  # noqa: ARG001 - one shape for all

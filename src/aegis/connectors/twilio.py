@@ -17,6 +17,7 @@ from xml.sax.saxutils import escape
 
 from aegis.core.buckets import TokenBucket
 from aegis.core.calls import Usage
+from aegis.core.deliveries import CLOSING
 from aegis.core.errors import Billed, ConfigError, ServiceError
 from aegis.core.exchange import code_word, failure, json_object
 from aegis.core.notifications import Notification, Receipt
@@ -99,11 +100,15 @@ def destination(number: str) -> str:
 
 
 def message_text(notification: Notification, *, most: int, bridge: str = "", again: bool = False) -> str:
-    """The message in at most `most` segments: what happened, the first thing to do, and our link, which stays whole."""
+    """The message in at most `most` segments: what happened, the first thing to do (or who has it now), and our link,
+    which stays whole.
+    """
     note = one_line(told_note(notification))
-    first = "" if note or not notification.actions else one_line(notification.actions[0])
+    over = notification.change in CLOSING
+    first = "" if note or over or not notification.actions else one_line(notification.actions[0])
     said = [("Sent again: " if again else "") + _said(headline(notification), 300)]
     said += [_said(note, 300)] if note else []
+    said += [_said(fact.value, 150) for fact in notification.facts if over and fact.label == "Status"]
     said += [f"Now: {_said(first, 200)}"] if first else []
     said += [f"Conference: {_said(bridge, 64)}"] if bridge else []
     link = web_link(notification.link)

@@ -81,8 +81,9 @@ def headers(config: Config, message_id: str, timestamp: int, body: bytes) -> Map
 
 
 def message_id(notification: Notification) -> str:
-    """The same for every attempt of the same version."""
-    said = f"{notification.dedup_key}\n{notification.version}\n{notification.change}"
+    """The same for every attempt of the same version to the same person."""
+    alone = f"\n{notification.recipient}" if notification.recipient else ""
+    said = f"{notification.dedup_key}\n{notification.version}\n{notification.change}{alone}"
     return f"msg_{hashlib.sha256(said.encode('utf-8', 'replace')).hexdigest()[:40]}"
 
 
@@ -122,6 +123,7 @@ def _data(notification: Notification) -> dict[str, Any]:
         "link": web_link(notification.link),
         **_note(notification),
         **({"again": True} if notification.again else {}),
+        **({"to": notification.recipient.partition(":")[2][:100]} if notification.recipient else {}),
         "record": dict(notification.document),
     }
 
@@ -177,6 +179,24 @@ class Webhook:
     async def probe(self) -> Probed:
         """Nothing may be asked of an address that is only posted to."""
         return Probed(asked=False, text="an address that is only posted to; `aegis notify test webhook` posts a test")
+
+
+class Webhooks:
+    """`Messenger`: posts to an address of one person's own. `places` are configurations by the name that is told as their
+    address.
+    """
+
+    name = NAME
+
+    def __init__(self, places: Mapping[str, Config], http: Http, *, clock: Clock) -> None:
+        self._webhooks = {name: Webhook(place, http, clock=clock) for name, place in places.items()}
+
+    def accepts(self, to: str) -> bool:
+        return to in self._webhooks
+
+    async def send(self, to: str, notification: Notification, *, bridge: str = "") -> Receipt:  # noqa: ARG002 - it is among the facts
+        """One post to one person's address. Raises `ServiceError`."""
+        return await self._webhooks[to].notify(notification, remote_id="")
 
 
 def build(config: Config, http: Http, *, clock: Clock, new_id: NewId) -> Webhook:  # noqa: ARG001 - one shape for all

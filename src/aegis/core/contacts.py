@@ -15,11 +15,13 @@ from typing import Literal, TypeAlias, get_args
 from aegis.core.incidents import Severity
 from aegis.core.schedules import Weekly
 
-Channel: TypeAlias = Literal["email", "slack", "sms", "phone"]
+Channel: TypeAlias = Literal["email", "webhook", "slack", "pagerduty", "sms", "phone"]
 CHANNELS: tuple[Channel, ...] = get_args(Channel)
 """Ways to one person, the quietest first."""
-WAKING: frozenset[Channel] = frozenset({"sms", "phone"})
-"""Channels that ring; Slack keeps quiet hours of its own for everybody."""
+RINGING: frozenset[Channel] = frozenset({"sms", "phone"})
+"""Channels that ring whatever they say."""
+WAKING: frozenset[Channel] = RINGING | {"pagerduty"}
+"""Channels that ring when they tell of something new; Slack keeps quiet hours of its own for everybody."""
 Tier: TypeAlias = Literal["primary", "secondary"]
 
 
@@ -71,3 +73,24 @@ def reach(
         silent = tuple(channel for channel in own if channel not in WAKING)
         return Reached(silent, contact.stand_in, "quiet hours")
     return Reached(wanted, "", why)
+
+
+def last_word(
+    contact: Contact,
+    heard: Sequence[Channel],
+    severity: Severity,
+    now: datetime,
+    *,
+    usable: Sequence[str] = CHANNELS,
+    rings: bool = True,
+) -> tuple[Channel, ...]:
+    """The channels by which a contact hears that somebody has acted: those that told them (`heard`), but a call is
+    followed by a text. In quiet hours the silent ones of theirs take the place of what rings; unless `rings`, nothing does.
+    """
+    own = [channel for channel in CHANNELS if channel in contact.addresses and channel in usable]
+    wanted: set[Channel] = {"sms" if channel == "phone" else channel for channel in heard}
+    if not RINGING.isdisjoint(wanted) and not rings:
+        wanted -= RINGING
+    elif not RINGING.isdisjoint(wanted) and contact.is_quiet(severity, now):
+        wanted = (wanted - RINGING) | {channel for channel in own if channel not in WAKING}
+    return tuple(channel for channel in own if channel in wanted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -19,13 +20,24 @@ LATER = frozenset[Change]({"analysed", "updated"})
 """Changes that only add to what was said."""
 RECORDING = frozenset({"datadog", "splunk", "sentry"})
 """Services that keep a record and wake nobody: they are told of an incident that is held back as well."""
-_CLOSING = frozenset[Change]({"acknowledged", "resolved", "noted"})
-"""Changes that somebody made: they close what was told, and wake nobody."""
+CLOSING = frozenset[Change]({"acknowledged", "resolved"})
+"""Changes that somebody made: they close what was told. Who was told of nothing needs no such word."""
 
 
 def is_held_back(service: str, change: Change) -> bool:
     """Whether a message that waits is taken back when its incident is held back."""
-    return service not in RECORDING and change not in _CLOSING
+    return service not in RECORDING and change not in CLOSING | ALONE
+
+
+def is_for_the_unaware(delivery: Delivery, recipients: Iterable[str]) -> bool:
+    """Whether a delivery tells one person the end of what they never heard of: `recipients` (`sms:anna`) are those to
+    whom something about the incident has left. What was still to leave is taken back when somebody acts.
+    """
+    said = delivery.notification
+    if not said.recipient or said.change not in CLOSING:
+        return False
+    contact = said.recipient.partition(":")[2]
+    return all(one.partition(":")[2] != contact for one in recipients)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import cast
 
-from aegis.core.contacts import CHANNELS, Channel, Contact, reach
+from aegis.core.contacts import CHANNELS, Channel, Contact, last_word, reach
 from aegis.core.incidents import Incident, Severity, Status
 from aegis.core.matching import Condition, Labels
 from aegis.core.notifications import Change
@@ -22,6 +23,7 @@ EVERYONE, TEAM, ON_CALL = "everyone", "team", "oncall"
 STEPS_MAX, ROUNDS_MAX, CHAINS_MAX, CONTACTS_MAX = 20, 10, 100, 500
 PEOPLE_MAX = 100
 """In one step: more are a mailing list, and a list is one contact."""
+HEARD_MAX = PEOPLE_MAX * len(CHANNELS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,8 +151,7 @@ def fired(
     assert step is not None, "a step is fired only when there is one"
     rung = roster.rung(step, labels, incident.severity, now)
     last = chain.step(number + 1) is None
-    before = incident.escalation.mailed if incident.escalation else ()
-    mailed = tuple(dict.fromkeys([*before, *(one.contact for one in rung.told if one.channel == "email")]))
+    before = incident.escalation.heard if incident.escalation else ()
     state = Escalation(
         chain=chain.name,
         step=number,
@@ -160,7 +161,7 @@ def fired(
         bridge=step.bridge and bool(roster.bridge),
         next_at=None if last else now + (step.wait if rung.told else timedelta(0)),
         halted="done" if last else "",
-        mailed=mailed[:PEOPLE_MAX],
+        heard=tuple(dict.fromkeys([*before, *rung.told]))[:HEARD_MAX],
     )
     return state, rung
 
@@ -186,6 +187,25 @@ def halted(incident: Incident, why: Halt) -> Incident:
     if state is None or not state.running:
         return incident
     return replace(incident, escalation=replace(state, halted=why, next_at=None))
+
+
+def ended(roster: Roster, incident: Incident, now: datetime) -> Incident:
+    """The incident after somebody has acted, with who hears of it: everybody who was told, by the channels that told
+    them, within their quiet hours. It rings once: who was told by a text that somebody has it is not woken when it is over.
+    """
+    state = incident.escalation
+    if state is None or not state.heard:
+        return incident
+    heard: dict[str, list[Channel]] = {}
+    for one in state.heard:
+        heard.setdefault(one.contact, []).append(cast("Channel", one.channel))
+    told = [
+        Told(name, channel)
+        for name, channels in heard.items()
+        if (contact := roster.contacts.get(name)) is not None
+        for channel in last_word(contact, channels, incident.severity, now, usable=roster.usable, rings=not state.ended)
+    ]
+    return replace(incident, escalation=replace(state, ended=incident.version, ending=tuple(told)))
 
 
 @dataclass(frozen=True, slots=True)

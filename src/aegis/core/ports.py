@@ -245,7 +245,8 @@ class Answers(Protocol):
 class Work:
     """What one step of the incident path changes; committed whole or not at all. `held` counts messages that silences
     (by id) kept back; what waits for single people about the incidents `withdrawn`, and all but records and closing words
-    about those `hushed`, is taken back, before `deliveries` are placed.
+    about those `hushed`, is taken back, before `deliveries` are placed. The end is told to no person to whom nothing of
+    it has left.
     """
 
     events_done: Sequence[str] = ()

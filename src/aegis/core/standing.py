@@ -53,7 +53,8 @@ Halt = Literal["acknowledged", "resolved", "held", "done"]
 class Escalation:
     """How far an escalation got: `step` was fired last (from 1, counting repeated rounds on), at the incident's version
     `version`, and told `told`; the next one is due at `next_at` unless somebody acts. `halted` says why there is none.
-    `mailed` are contacts that e-mails of it reached: they hear how it ends.
+    `heard` are all whom it has told so far: `ending` are those who hear how it ended, with the incident's version `ended`
+    (0: nobody has acted yet).
     """
 
     chain: str
@@ -64,7 +65,9 @@ class Escalation:
     bridge: bool = False
     next_at: datetime | None = None
     halted: Halt | Literal[""] = ""
-    mailed: tuple[str, ...] = ()
+    heard: tuple[Told, ...] = ()
+    ended: int = 0
+    ending: tuple[Told, ...] = ()
 
     @property
     def running(self) -> bool:

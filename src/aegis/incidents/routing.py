@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
-from aegis.core.deliveries import RECORDING
+from aegis.core.deliveries import CLOSING, RECORDING
 from aegis.core.incidents import Incident, Severity
 from aegis.core.matching import Condition, Labels, Team, labels_of
 from aegis.core.notifications import Button, Change, Delivery, Fact, Notification
@@ -137,15 +137,13 @@ def told(
 
 
 def people(incident: Incident, change: Change) -> tuple[Told, ...]:
-    """The persons who are told of this change: those of a step fired by it, and by mail how it ended."""
+    """The persons who are told of this change: those of a step fired by it, and how it ended those who were told."""
     state = incident.escalation
     if state is None:
         return ()
     if state.version == incident.version:
         return state.told
-    if change in ("acknowledged", "resolved") and incident.held is None:
-        return tuple(Told(contact, "email") for contact in state.mailed)
-    return ()
+    return state.ending if change in CLOSING and state.ended == incident.version else ()
 
 
 def deliveries(

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from aegis.core.escalations import Chain, Roster, begins, fired, halted, in_words
+from aegis.core.escalations import Chain, Roster, begins, ended, fired, halted, in_words
 from aegis.core.incidents import Incident, Status, TimelineEntry
 from aegis.core.matching import Labels, Team, all_hold, labels_of
 from aegis.core.notifications import Change
@@ -99,7 +99,7 @@ class Telling:
         """Somebody acts: nobody else is woken. Who never heard of it does not hear that it is over either."""
         incident = halted(incident, "acknowledged" if change == "acknowledged" else "resolved")
         if incident.held is None or not incident.held.unheard:
-            return replace(incident, held=None)
+            return ended(self.roster, replace(incident, held=None), now)
         if change == "resolved":
             text = f"Resolved while it was held back by {incident.held.why}: nobody had been told, nobody is"
             return with_entries(incident, TimelineEntry(at=now, kind="held", text=text))

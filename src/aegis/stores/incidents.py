@@ -9,6 +9,7 @@ from typing import Any
 from aegis.core.errors import StoreError
 from aegis.core.incidents import Incident
 from aegis.core.ports import Work
+from aegis.stores import incident_list
 from aegis.stores.database import Database
 from aegis.stores.placing import Placing
 from aegis.stores.queries import read_queries
@@ -43,8 +44,10 @@ class SqliteIncidents:
             for row in rows:
                 if connection.execute(self._queries["keep"], row).rowcount != 1:
                     raise StoreError(f"Incident {row['id']} was changed elsewhere: read it again, then change it")
+            incident_list.keep(connection, work.incidents)
             self._holding.keep(connection, held=work.held, withdrawn=work.withdrawn, hushed=work.hushed, now_us=now_us)
-            self._placing.place(connection, placed)
+            unaware = self._holding.is_for_the_unaware
+            self._placing.place(connection, [one for one in placed if not unaware(connection, one.delivery)])
 
         await self._database.write(commit)
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from aegis.core.deliveries import is_held_back
+from aegis.core.deliveries import is_for_the_unaware, is_held_back
 from aegis.core.errors import BadInput
+from aegis.core.notifications import Delivery
 from aegis.core.silences import SILENCES_MAX, Silence
 from aegis.stores.database import Database
 from aegis.stores.queries import read_queries
@@ -88,6 +89,13 @@ class Holding:
             for delivery_id, service, change in waiting:
                 if is_held_back(service, change):
                     connection.execute(self._queries["take_back"], {"id": delivery_id, "now_us": now_us})
+
+    def is_for_the_unaware(self, connection: sqlite3.Connection, delivery: Delivery) -> bool:
+        """Whether it tells one person the end of what they never heard of. Only such a delivery is looked up."""
+        if not is_for_the_unaware(delivery, ()):
+            return False
+        found = connection.execute(self._queries["reached"], {"incident_id": delivery.incident_id}).fetchall()
+        return is_for_the_unaware(delivery, [row[0] for row in found])
 
 
 def _silence(silence_id: str, body: str, ended_us: int, held: int) -> Silence:

@@ -35,3 +35,8 @@ SELECT id, service, change FROM deliveries WHERE incident_id = :incident_id AND 
 -- name: take_back
 -- One message that waits is not to leave.
 UPDATE deliveries SET state = 'superseded', ended_us = :now_us WHERE id = :id AND state = 'ready';
+
+-- name: reached
+-- To whom something about an incident has left.
+SELECT DISTINCT recipient FROM deliveries
+WHERE incident_id = :incident_id AND recipient <> '' AND state IN ('leased', 'done');

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -45,11 +45,13 @@ def escalation_to_json(state: Escalation | None) -> Json | None:
         "step": state.step,
         "version": state.version,
         "fired_at": state.fired_at,
-        "told": [[one.contact, one.channel] for one in state.told],
+        "told": _people(state.told),
         "bridge": state.bridge,
         "next_at": state.next_at,
         "halted": state.halted,
-        "mailed": list(state.mailed),
+        "heard": _people(state.heard),
+        "ended": state.ended,
+        "ending": _people(state.ending),
     }
 
 
@@ -65,8 +67,15 @@ def escalation_from_json(document: Mapping[str, Any] | None) -> Escalation | Non
         bridge=document.get("bridge", False),
         next_at=_when(document.get("next_at")),
         halted=document.get("halted", ""),
-        mailed=tuple(document.get("mailed", ())),
+        heard=tuple(Told(*one) for one in document.get("heard", ()))
+        or tuple(Told(name, "email") for name in document.get("mailed", ())),  # as it was written before
+        ended=document.get("ended", 0),
+        ending=tuple(Told(*one) for one in document.get("ending", ())),
     )
+
+
+def _people(told: Sequence[Told]) -> list[list[str]]:
+    return [[one.contact, one.channel] for one in told]
 
 
 def silence_to_json(silence: Silence) -> Json:

@@ -6,7 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from aegis.core.deliveries import ALONE, carry_on, in_place, is_held_back, is_page, place_of, rank, stand_in_mark
+from aegis.core.deliveries import (
+    ALONE,
+    carry_on,
+    in_place,
+    is_for_the_unaware,
+    is_held_back,
+    is_page,
+    place_of,
+    rank,
+    stand_in_mark,
+)
 from aegis.core.errors import StoreError
 from aegis.core.incidents import Event, Incident, Status
 from aegis.core.notifications import Delivery, DeliveryState, Receipt
@@ -60,7 +70,8 @@ class MemoryIncidents:
         for incident_id in work.hushed:
             self._outbox.hush(incident_id)
         for delivery in work.deliveries:
-            self._outbox.put(delivery)
+            if not is_for_the_unaware(delivery, self._outbox.reached(delivery.incident_id)):
+                self._outbox.put(delivery)
 
     async def unresolved(self) -> Sequence[Incident]:
         return sorted((one for one in self.known.values() if one.status is not Status.RESOLVED), key=lambda i: i.id)
@@ -99,6 +110,11 @@ class MemoryOutbox:
         for one in list(self.known.values()):
             if one.incident_id == incident_id and one.notification.recipient and one.state is READY:
                 self.known[one.id] = replace(one, state=SUPERSEDED)
+
+    def reached(self, incident_id: str) -> Sequence[str]:
+        """To whom something about an incident has left."""
+        left = [one for one in self.known.values() if one.incident_id == incident_id and one.state in (LEASED, DONE)]
+        return [one.notification.recipient for one in left if one.notification.recipient]
 
     def hush(self, incident_id: str) -> None:
         """Take back what waits about an incident, but for records and closing words."""

@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from aegis.config.sections.kinds import DurationOrOff, Section, Words, written
+from aegis.config.sections.kinds import DurationOrOff, SecretRef, Section, Words, written
 from aegis.config.sections.when import WhenSection, Window
-from aegis.core.contacts import CHANNELS
+from aegis.core.contacts import CHANNELS, Channel
 from aegis.core.escalations import CHAINS_MAX, EVERYONE, ON_CALL, ROUNDS_MAX, STEPS_MAX, TEAM
 from aegis.core.matching import FIELDS, Matcher, parse_matcher
 from aegis.core.rotations import Override
@@ -21,8 +21,9 @@ NAME = r"^[a-z][a-z0-9_-]{0,63}$"
 RESERVED = frozenset({EVERYONE, TEAM, ON_CALL, "primary", "secondary"})
 """Words of a step that are no names."""
 _NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
-ROOMS = ("teams", "discord", "pagerduty")
-"""Services that reach a room or a team's own rotation, and no single person."""
+ROOMS = ("teams", "discord")
+"""Services that reach a room and no single person: a webhook of theirs posts into one channel."""
+WAYS = "email, webhook, slack, pagerduty, sms or phone"
 _MEMBER = re.compile(r"[UW][A-Z0-9]{2,30}")
 _MAIL = re.compile(r"[^@\s\x00-\x1f<>,;\"]{1,64}@[^@\s\x00-\x1f<>,;\"]{1,255}")
 
@@ -61,7 +62,7 @@ def _ways(value: object) -> object:
 
 
 def _no_person(room: str) -> str:
-    return f"must not have {room}, which reaches no single person: that is email, slack, sms or phone; a route tells {room}"
+    return f"must not have {room}, which reaches no single person: that is {WAYS}; a route tells {room}"
 
 
 def _matcher(value: object) -> Matcher:
@@ -94,6 +95,12 @@ class ContactSection(Section):
     email: Mail | None = None
     slack: Member | None = None
     """The member's id: direct messages of the bot, which needs `connectors: slack` with a token."""
+    pagerduty: SecretRef | None = None
+    """Reference to the integration key (Events API v2) of a PagerDuty service of theirs, which pages them alone."""
+    webhook: SecretRef | None = None
+    """Reference to an address of theirs that takes signed JSON, as `connectors: webhook` sends it."""
+    webhook_secret: SecretRef | None = None
+    """Reference to the secret (whsec_...) that it is signed with."""
     phone: Number | None = None
     """The number that is called, and texted unless sms names another."""
     sms: Number | None = None
@@ -113,6 +120,9 @@ class ContactSection(Section):
     def _reaches_a_person(cls, value: object) -> object:
         if isinstance(value, dict) and (rooms := [name for name in ROOMS if name in value]):
             raise PydanticCustomError("choice", "{problem}", {"problem": _no_person(rooms[0])})
+        if isinstance(value, dict) and ("webhook" in value) is not ("webhook_secret" in value):
+            problem = "must have webhook and webhook_secret, or neither"
+            raise PydanticCustomError("choice", "{problem}", {"problem": problem})
         return value
 
 
@@ -158,9 +168,7 @@ class StepSection(Section):
 
     to: Words = Field(min_length=1)
     """Contacts, roles, `primary`, `secondary`, `everyone`, `team`, `oncall`, `oncall:NAME`, `oncall:NAME:secondary`."""
-    by: Annotated[list[Literal["email", "slack", "sms", "phone"]], BeforeValidator(_ways)] = Field(
-        min_length=1, max_length=len(CHANNELS)
-    )
+    by: Annotated[list[Channel], BeforeValidator(_ways)] = Field(min_length=1, max_length=len(CHANNELS))
     wait: DurationOrOff = written("15m")
     """When nobody has acknowledged by then, the next step follows; `off`: it follows at once."""
     bridge: bool = False
