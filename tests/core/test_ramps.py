@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aegis.core.ramps import QUIET_TIMES, SHARES, Gates, Measured, Ramp, breach, judge
+from aegis.core.ramps import QUIET_TIMES, SHARES, Gates, Measured, Ramp, breach, judge, usual_burn
 
 GATES = Gates()
 GOOD = Measured(calls=100, p95_ms=200)
@@ -17,6 +17,7 @@ measured = st.builds(
     failed=st.integers(0, 100),
     p95_ms=st.integers(0, 5_000),
     cost=st.integers(0, 10**12),
+    dearest=st.integers(0, 10**11),
     open_breakers=st.sampled_from([(), ("anthropic",)]),
 )
 ramps = st.builds(
@@ -83,3 +84,19 @@ def test_a_breach_goes_one_step_back_and_the_second_stops() -> None:
 
 def test_three_calls_say_nothing_about_a_rate() -> None:
     assert breach(GATES, Ramp(), Measured(calls=3, failed=2), HOUR) == ""
+
+
+def test_few_dear_calls_are_money_too_and_one_is_no_trend() -> None:
+    ramp = Ramp(step=0, burn=12_000)  # 10 % of it in five minutes and a fifth more: 120
+    assert breach(GATES, ramp, Measured(calls=1, cost=5_000, dearest=5_000), MINUTES_5) == ""
+    assert "cost more" in breach(GATES, ramp, Measured(calls=2, cost=10_000, dearest=5_000), MINUTES_5)
+    assert "cost more" in breach(GATES, ramp, Measured(calls=49, cost=170, dearest=10), 1_000), (
+        "before its time is over"
+    )
+    assert breach(GATES, ramp, Measured(calls=49, cost=130, dearest=10), 1_000) == ""
+
+
+def test_a_return_is_held_to_what_is_usual_and_not_to_the_runaway_that_was_stopped() -> None:
+    assert usual_burn(50_000, 400) == 400
+    assert usual_burn(300, 400) == 300
+    assert (usual_burn(300, 0), usual_burn(0, 400), usual_burn(0, 0)) == (300, 400, 0)

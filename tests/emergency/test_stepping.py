@@ -148,6 +148,22 @@ async def test_a_breach_goes_back_and_a_second_stops_again() -> None:
         assert (await here.climb(stop)).state == "returned"
 
 
+async def test_a_runaway_does_not_return_at_the_pace_that_it_was_stopped_for() -> None:
+    async with world() as here:
+        here.seen = Measured(calls=100, cost=50_000_000)
+        here.usually = 400_000
+        stop = await here.stop()
+        assert stop.plan.burn == 50_000_000, "what doing nothing costs"
+        here.seen = Measured(calls=0)
+        await here.ask_back(stop)
+        await here.go()
+        here.seen = Measured(calls=9, cost=60_000)  # 5 minutes of 10 %, and a fifth more, are 4,000
+        await here.go()
+        stop = await here.parts.stops.get(stop.id)
+        assert stop.state == "stopped"
+        assert any("more than their share of what is usual" in told for told in here.notes.told)
+
+
 async def test_what_blocks_keeps_it_stopped() -> None:
     async with world() as here:
         stop = await here.stop()

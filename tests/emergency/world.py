@@ -180,6 +180,7 @@ class World:
     ledger: SqliteLedger
     orders: Orders
     seen: Measured = field(default_factory=lambda: Measured(calls=100))
+    usually: int = 0
     checks: list[Check] = field(default_factory=list)
     processes: int = 0
     stepper: Stepper = field(init=False)
@@ -268,6 +269,9 @@ async def world(**more: Any) -> AsyncIterator[World]:
 
         async def measured(self, _scope: Scope, *, since_ms: int) -> Measured:
             return here[0].seen if here and since_ms else Measured()
+
+        async def usual(self, _scope: Scope, *, at_ms: int, before_ms: int) -> int:
+            return here[0].usually if at_ms and before_ms else 0
 
     async def checking(_stop: Stop) -> Sequence[Check]:
         return here[0].checks

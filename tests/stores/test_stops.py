@@ -1,5 +1,6 @@
 """Stops of record and turns of switches: what is kept is what was written, and two writers never both win."""
 
+import sqlite3
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -118,3 +119,26 @@ async def test_every_turn_of_a_switch_is_kept_up_to_a_bound(database: Database) 
 
     assert [turn.reason for turn in await ledger.turns(10)] == ["turn 4", "turn 3", "turn 2"]
     assert (await ledger.turns(1))[0] == (await ledger.switches())[0]
+
+
+async def test_what_is_usual_is_the_same_hour_of_the_days_before_and_not_the_runaway(database: Database) -> None:
+    stops, hour_ms, stopped_hour = SqliteStops(database), 3_600_000, 24 * 20 + 15
+
+    def spend(connection: sqlite3.Connection) -> None:
+        add = "INSERT INTO spend_hours VALUES (?, 'other', 'm', ?, '', '', '', 'ask', '', 1, ?)"
+        for day in range(6):
+            for hour, cost in ((14, 300), (15, 400), (16, 500), (3, 9_000)):
+                connection.execute(add, ((24 * (14 + day) + hour) * hour_ms, "red", cost))
+        for hour, cost in ((14, 50_000), (15, 90_000)):  # the runaway, up to the stop
+            connection.execute(add, ((24 * 20 + hour) * hour_ms, "red", cost))
+
+    await database.write(spend)
+    at_ms = stopped_hour * hour_ms + 1_000
+    later_ms = at_ms + hour_ms
+    for scope in ({}, {"key": "red"}, {"service": "other", "key": "red"}):
+        assert await stops.usual(scope, at_ms=at_ms, before_ms=at_ms) == 400, scope
+        assert await stops.usual(scope, at_ms=later_ms, before_ms=at_ms) == 400, "an hour on: its own hours"
+    assert await stops.usual({"key": "blue"}, at_ms=at_ms, before_ms=at_ms) == 0
+    assert await stops.usual({"incident": "inc_1"}, at_ms=at_ms, before_ms=at_ms) == 0
+    await database.write(lambda c: c.execute("DELETE FROM spend_hours WHERE hour_ms < ?", (24 * 18 * hour_ms,)))
+    assert await stops.usual({}, at_ms=at_ms, before_ms=at_ms) == 0, "two days are not enough"

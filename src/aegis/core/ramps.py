@@ -22,7 +22,7 @@ Verdict = Literal["wait", "on", "back", "stop"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gates:
     """What a step has to show before the next: at least this long and this many calls, at most these errors (percent),
-    this latency (percent of the time before the stop) and this burn (percent of its share of what was planned).
+    this latency (percent of the time before the stop) and this burn (percent of its share of what is usual).
     """
 
     least_ms: int = 300_000
@@ -35,20 +35,21 @@ class Gates:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
     """What the calls of a scope did since a moment: how many were made, how many of them failed, their 95th percentile,
-    and what they cost in nano-dollars. `open_breakers` names services that are cut off.
+    what they cost in nano-dollars and the dearest of them. `open_breakers` names services that are cut off.
     """
 
     calls: int = 0
     failed: int = 0
     p95_ms: int = 0
     cost: int = 0
+    dearest: int = 0
     open_breakers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ramp:
-    """Where a return stands. `burn` (nano-dollars an hour, at all calls) and `p95_ms` are what it is held to; 0 holds to
-    nothing. `why` says what the last verdict rests on.
+    """Where a return stands. `burn` (nano-dollars an hour, at all calls: `usual_burn`) and `p95_ms` are what it is held to;
+    0 holds to nothing. `why` says what the last verdict rests on.
     """
 
     step: int = 0
@@ -63,22 +64,30 @@ class Ramp:
         return SHARES[self.step]
 
 
+def usual_burn(before: int, usual: int) -> int:
+    """What a return is held to, in nano-dollars an hour: the lower of the hour before the stop and what is usual at this time
+    of the day, since the hour before a runaway's stop is the runaway's own. 0 where neither is known.
+    """
+    return min((one for one in (before, usual) if one), default=0)
+
+
 def breach(gates: Gates, ramp: Ramp, seen: Measured, now_ms: int) -> str:
     """What is wrong with a step, in words; empty when nothing is. A rate is only judged by enough calls: 1 failure of 3
-    says nothing.
+    says nothing. Money is no rate: it is judged from the first calls on, the dearest left out, since one call is no trend.
     """
     if seen.open_breakers:
         return f"{', '.join(seen.open_breakers)}: cut off by its breaker"
+    # cost / elapsed > burn / hour * share * allowed, without dividing; what a step may cost is that of its least time.
+    elapsed_ms = max(now_ms - ramp.since_ms, gates.least_ms)
+    allowed = ramp.burn * elapsed_ms * ramp.share * gates.burn_percent
+    if ramp.burn and (seen.cost - seen.dearest) * 3_600_000 * 10_000 > allowed:
+        return "calls cost more than their share of what is usual"
     if seen.calls < gates.calls:
         return ""
     if seen.failed * 100 >= seen.calls * gates.errors_percent:
         return f"{seen.failed} of {seen.calls} calls failed"
     if ramp.p95_ms and seen.p95_ms * 100 >= ramp.p95_ms * gates.latency_percent:
         return f"95 of 100 calls took up to {seen.p95_ms} ms, before the stop {ramp.p95_ms} ms"
-    # cost / elapsed > burn / hour * share * allowed, without dividing; a minute at least, so that one call is no trend.
-    elapsed_ms = max(now_ms - ramp.since_ms, 60_000)
-    if ramp.burn and seen.cost * 3_600_000 * 10_000 > ramp.burn * elapsed_ms * ramp.share * gates.burn_percent:
-        return "calls cost more than their share of what was planned"
     return ""
 
 

@@ -74,6 +74,11 @@ class Stops(Protocol):
     async def measured(self, scope: Scope, *, since_ms: int) -> Measured:
         """What the calls of a scope did since a moment."""
 
+    async def usual(self, scope: Scope, *, at_ms: int, before_ms: int) -> int:
+        """What a scope usually costs in an hour at this time of the day, by the week before `before_ms`, in nano-dollars;
+        0 where too little is known.
+        """
+
     async def under_way(self, scope: Scope, *, before_ms: int) -> int:
         """How many calls of a scope that were sent before a moment have no end in the ledger yet."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from aegis.core.ramps import SHARES, Ramp, judge
+from aegis.core.ramps import SHARES, Ramp, judge, usual_burn
 from aegis.core.stops import Check, Grade, Stop, heard, target_step
 from aegis.emergency.attempts import next_batch, try_all
 from aegis.emergency.ports import Checking, Parts, Surroundings
@@ -33,8 +33,10 @@ class Returning:
             case "working":
                 return await self._check(stop, name, self._around.after)
             case "ramp":
-                burn, p95_ms = stop.plan.burn, stop.plan.p95_ms
-                ramp = Ramp(since_ms=self._parts.now_ms(), burn=burn, p95_ms=p95_ms, why="begun")
+                now_ms, plan = self._parts.now_ms(), stop.plan
+                usual = await self._parts.stops.usual(plan.scope, at_ms=now_ms, before_ms=plan.at_ms)
+                burn = usual_burn(plan.burn, usual)
+                ramp = Ramp(since_ms=now_ms, burn=burn, p95_ms=plan.p95_ms, why="begun")
                 await self._around.chronicle.replay(stop, ramp.share)
                 return _gave(replace(stop, ramp=ramp), name)
             case "all":

@@ -15,10 +15,15 @@ from aegis.core.stops import Check, Grade, Plan, Stop, Target
 from aegis.stores.places import Transactions
 from aegis.stores.queries import read_queries
 from aegis.stores.shelf import entries_of
+from aegis.stores.spend_hours import COLUMNS, HOUR_MS
 
 Q = read_queries("stops")
 MEASURED_MAX: Final = 20_000
 """Attempts that one measurement reads, the newest: about 20 ms. More calls than that say no more about a rate."""
+USUAL_DAYS: Final = 7
+"""A week: every day of it once, so that a weekend neither makes nor breaks what is usual."""
+USUAL_DAYS_MIN: Final = 3
+"""Of fewer days there is no usual: then only the hour before the stop is known."""
 KEPT_MS: Final = 400 * 86_400_000
 """Plans and stops that are over are kept for longer than a year: yearly reviews read them."""
 
@@ -79,6 +84,25 @@ class SqliteStops:
 
         return await self._database.read(work)
 
+    async def usual(self, scope: Mapping[str, str], *, at_ms: int, before_ms: int) -> int:
+        """What a scope usually costs in an hour at this time of the day: the median of that hour and those beside it in the
+        seven days before a moment, idle ones too. 0 where hours of fewer than `USUAL_DAYS_MIN` days are known.
+        """
+        if scope.keys() - COLUMNS.keys():
+            return 0  # hours are not kept apart by it
+        exact = {COLUMNS[name]: value for name, value in scope.items()}
+        where = " AND ".join(["hour_ms >= :since_ms", *(f"{column} = :{column}" for column in exact)])
+        query = f"SELECT hour_ms, SUM(cost) FROM spend_hours WHERE {where} GROUP BY hour_ms"  # noqa: S608 - our names
+        hour, last = at_ms // HOUR_MS, before_ms // HOUR_MS - 1  # the hour that was stopped in is not usual
+        asked = {**exact, "since_ms": (last - 24 * USUAL_DAYS - 1) * HOUR_MS}
+        cost = dict(await self._database.read(lambda connection: connection.execute(query, asked).fetchall()))
+        days = range((hour - last + 23) // 24, (hour - last + 23) // 24 + USUAL_DAYS)
+        hours = [(hour - 24 * day + beside) * HOUR_MS for day in days for beside in (-1, 0, 1)]
+        known = [one for one in hours if cost and min(cost) <= one <= last * HOUR_MS]
+        if len(known) < 3 * USUAL_DAYS_MIN:
+            return 0
+        return sorted(cost.get(one, 0) for one in known)[len(known) // 2]
+
     async def under_way(self, scope: Mapping[str, str], *, before_ms: int) -> int:
         """How many calls of a scope that were sent before a moment have no end in the ledger yet."""
 
@@ -131,11 +155,13 @@ def _covers(scope: Mapping[str, str], service: str, model: str, body: str | byte
 
 
 def _measure(rows: Any) -> Measured:
-    calls = failed = cost = 0
+    calls = failed = cost = dearest = 0
     took: list[int] = []
     for state, _service, _model, at_ms, ended_ms, charged, _body in rows:
         calls, cost, failed = calls + 1, cost + charged, failed + (state != "settled")
+        dearest = max(dearest, charged)
         if state == "settled":
             took.append(ended_ms - at_ms)
     took.sort()
-    return Measured(calls=calls, failed=failed, cost=cost, p95_ms=took[len(took) * 95 // 100] if took else 0)
+    p95_ms = took[len(took) * 95 // 100] if took else 0
+    return Measured(calls=calls, failed=failed, cost=cost, dearest=dearest, p95_ms=p95_ms)
