@@ -23,6 +23,11 @@ FAMILIES: Final[Mapping[str, Sequence[str]]] = {
 }
 """How the vendors call their models: who asks for one in the other vendor's protocol is served by its own vendor."""
 
+MODELS_MAX: Final = 1_000
+"""Names of models whose upstream is remembered: callers choose them."""
+NAME_MAX: Final = 256
+"""No vendor's name of a model is longer."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upstream:
@@ -47,11 +52,22 @@ class GatewayParts:
     settings: GatewaySettings
     upstreams: tuple[Upstream, ...]
     keys: KeyRing
+    _found: dict[tuple[Kind, str, tuple[Kind, ...]], Upstream] = field(default_factory=dict, init=False, repr=False)
 
-    def upstream(self, kind: Kind, model: str, others: Sequence[Kind] = ()) -> Upstream | None:
+    def upstream(self, kind: Kind, model: str, others: tuple[Kind, ...] = ()) -> Upstream | None:
         """Who is asked for a model: the first whose patterns name it, of the caller's kind before the `others`; else the
         vendor of another kind whose family it is of; else the first of the caller's kind without patterns.
         """
+        asked = kind, model, others
+        if (found := self._found.get(asked)) is None:
+            found = self._look_up(kind, model, others)
+            if found is not None and len(model) <= NAME_MAX:
+                if len(self._found) >= MODELS_MAX:
+                    self._found.clear()
+                self._found[asked] = found
+        return found
+
+    def _look_up(self, kind: Kind, model: str, others: tuple[Kind, ...]) -> Upstream | None:
         name = model.lower()
         for wanted in (kind, *others):
             for one in self.upstreams:

@@ -88,7 +88,8 @@ class KeyRing:
         grant = self._grants.get(claimed_id(presented))
         if grant is None or not hmac.compare_digest(key_hash(presented, self._pepper), grant.key.hash):
             return None
-        return grant if grant.key.live(self._clock.now()) else None
+        key = grant.key  # in memory are keys that were not revoked and not held; only time can have ended one since
+        return grant if key.expires_at is None or key.live(self._clock.now()) else None
 
     def budgets(self) -> Sequence[Budget]:
         """The keys' own budgets, one for a name."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import anyio
 import orjson
 from anyio.streams.memory import MemoryObjectSendStream
 
 from aegis.core.feed import FeedLine, feed_line
-from aegis.core.telemetry import Happened
+from aegis.core.telemetry import CallEnded, Happened
 
 LINES_KEPT = 200
 """What a page that has just been opened is shown."""
@@ -24,14 +24,23 @@ class Feed:
     """An observer that turns records into lines and hands them to readers."""
 
     def __init__(self) -> None:
-        self.lines: deque[FeedLine] = deque(maxlen=LINES_KEPT)
+        self._kept: deque[FeedLine | CallEnded] = deque(maxlen=LINES_KEPT)
         self._readers: set[MemoryObjectSendStream[FeedLine]] = set()
 
+    @property
+    def lines(self) -> Sequence[FeedLine]:
+        """What was kept, oldest first."""
+        return [line for kept in self._kept if (line := feed_line(kept) if isinstance(kept, CallEnded) else kept)]
+
     def __call__(self, happened: Happened) -> None:
+        if isinstance(happened, CallEnded) and not self._readers:  # thousands a second: written when they are read
+            if happened.cost or happened.outcome in ("refused", "failed"):
+                self._kept.append(happened)
+            return
         line = feed_line(happened)
         if line is None:
             return
-        self.lines.append(line)
+        self._kept.append(line)
         for reader in tuple(self._readers):
             try:
                 reader.send_nowait(line)

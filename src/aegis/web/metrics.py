@@ -36,6 +36,9 @@ TOOK_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120
 SOURCES_MAX = 100
 """Names of log sources that are told apart: senders choose them, and every label value costs memory for ever."""
 
+KINDS_MAX = 1_000
+"""Kinds of calls whose counters are found at once; looking them up by label costs more than counting."""
+
 
 class Metrics:
     """An observer that counts, and the registry that is scraped. `scrapes` counts the scrapes themselves."""
@@ -45,6 +48,7 @@ class Metrics:
         registry = self.registry = CollectorRegistry()
         self.scrapes = 0
         self._sources: set[str] = set()
+        self._of_calls: dict[tuple[str, str, str], tuple[Counter, Counter | None]] = {}
         build = Gauge("aegis_build_info", "The running version", ["version"], registry=registry)
         build.labels(__version__).set(1)
         self.events = Counter("aegis_events", "Events taken in", ["source"], registry=registry)
@@ -129,11 +133,21 @@ class Metrics:
             self.incidents.labels(incident.severity.name, incident.kind).inc()
 
     def _call(self, ended: CallEnded) -> None:
-        self.calls.labels(ended.service, ended.outcome).inc()
+        kind = ended.service, ended.model, ended.outcome
+        found = self._of_calls.get(kind)
+        if found is None:
+            if len(self._of_calls) >= KINDS_MAX:
+                self._of_calls.clear()
+            spend = self.spend.labels(ended.service, ended.model) if ended.cost else None
+            found = self.calls.labels(ended.service, ended.outcome), spend
+            if spend is not None or ended.outcome != "settled":
+                self._of_calls[kind] = found
+        calls, spend = found
+        calls.inc()
         if ended.outcome == "refused":
             self.refused.labels(ended.service, ended.refused).inc()
         if ended.cost:
-            self.spend.labels(ended.service, ended.model).inc(ended.cost / USD)
+            (spend or self.spend.labels(ended.service, ended.model)).inc(ended.cost / USD)
 
     def gauge(self, *, incidents: Iterable[Incident], waiting: Iterable[tuple[str, int]]) -> None:
         """Set the gauges that are read from the store at the scrape."""

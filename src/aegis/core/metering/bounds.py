@@ -27,15 +27,8 @@ IMAGE_TOKENS: Final = 50_000
 """More than any vendor counts for one picture at its highest detail (a few thousand; some small models multiply)."""
 OUTPUT_MAX: Final = 10_000_000
 """No vendor's answer is longer; a cap beyond it is no cap."""
-_RENDERED = (
-    "tools",
-    "functions",
-    "response_format",
-    "output_config",
-    "output_format",
-    "text",
-    "mcp_servers",
-    "thinking",
+_RENDERED = frozenset(
+    ("tools", "functions", "response_format", "output_config", "output_format", "text", "mcp_servers", "thinking")
 )
 """What a service writes into its own instructions."""
 NO_BOUND: Final = "no_bound"
@@ -69,7 +62,8 @@ def no_bound(what: str, why: str) -> BadInput:
 
 def raw_tokens(raw: bytes, body: Mapping[str, Any]) -> int:
     """An upper bound of the tokens of a body, and of `raw`, which is it as UTF-8 without escapes beyond ASCII's."""
-    framing = FRAMING_TOKENS if any(body.get(name) for name in _RENDERED) else PLAIN_TOKENS
+    rendered = not _RENDERED.isdisjoint(body) and any(body.get(name) for name in _RENDERED)
+    framing = FRAMING_TOKENS if rendered else PLAIN_TOKENS
     if raw.isascii():
         return len(raw) + framing
     normal = unicodedata.normalize("NFKC", raw.decode("utf-8"))
@@ -126,7 +120,7 @@ def listed(value: Any, what: str) -> list[Any]:
 
 def count(told: Any, name: str) -> int:
     """A count in a usage; absent and null are zero. Raises `BadInput` for what is no count."""
-    value = told.get(name) if isinstance(told, Mapping) else None
+    value = told.get(name) if isinstance(told, dict) else None
     if value is None:
         return 0
     if type(value) is not int or value < 0:

@@ -146,12 +146,13 @@ def _own_tools(body: Mapping[str, Any]) -> None:
 
 def _chat_parts(body: Mapping[str, Any]) -> Iterator[int]:
     for message in listed(body.get("messages"), "messages"):
-        if not isinstance(message, Mapping):
+        if not isinstance(message, dict):
             raise BadInput("a message must be an object", code="bad_part")
         if message.get("audio"):
             raise no_bound("an earlier spoken answer", "is not bounded by this request")
         content = message.get("content")
-        yield from map(_part, content if isinstance(content, list) else ())
+        if isinstance(content, list):
+            yield from map(_part, content)
 
 
 def _response_parts(body: Mapping[str, Any]) -> Iterator[int]:
@@ -182,7 +183,7 @@ def _part(part: Any) -> int:
 
 def usage(told: Any) -> Usage:
     """A vendor's `usage` (of a chat, a response, an embedding) as disjoint meters. Raises `BadInput`."""
-    if not isinstance(told, Mapping):
+    if not isinstance(told, dict):
         raise BadInput("no usage was told", code="bad_usage")
     chat = told.get("prompt_tokens") is not None
     if not chat and told.get("input_tokens") is None:
@@ -193,8 +194,14 @@ def usage(told: Any) -> Usage:
     if cached + written > read:
         raise BadInput("more cached tokens than tokens", code="bad_usage")
     output = count(told, "completion_tokens" if chat else "output_tokens")
-    counts = {"cache_read_tokens": cached, "cache_write_tokens": written, "output_tokens": output}
-    return {"input_tokens": read - cached - written, **{name: units for name, units in counts.items() if units}}
+    used = {"input_tokens": read - cached - written}
+    if cached:
+        used["cache_read_tokens"] = cached
+    if written:
+        used["cache_write_tokens"] = written
+    if output:
+        used["output_tokens"] = output
+    return used
 
 
 class ChatUsage:

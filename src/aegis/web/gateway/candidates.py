@@ -22,7 +22,7 @@ from aegis.core.errors import BadInput
 from aegis.core.metering.bounds import Bounded
 from aegis.core.money import Nanos
 from aegis.web.gateway.asked import Asked
-from aegis.web.gateway.dialects import DIALECTS, Dialect
+from aegis.web.gateway.dialects import DIALECTS, OTHERS, Dialect
 from aegis.web.gateway.refusals import Head, Refusal
 from aegis.web.gateway.routes import Route, converse_path
 
@@ -70,7 +70,7 @@ class Work:
             service=service,
             operation=first.served.name,
             worst=worst_of(run),
-            models=tuple(one.bounded.model for one in run),
+            models=tuple([one.bounded.model for one in run]),
             scope=self.grant.scope,
             attempt=self.asked.attempt() + self.tries.count(service),
             tier=first.bounded.tier,
@@ -89,7 +89,7 @@ class Work:
 
     def choose(self, run: Sequence[Candidate], model: str) -> Candidate:
         """The one that the governor let through: it is asked now."""
-        self.chosen = next(one for one in run if one.bounded.model == model)
+        self.chosen = run[0] if len(run) == 1 else next(one for one in run if one.bounded.model == model)
         self.tries.append(self.chosen.upstream.service)
         return self.chosen
 
@@ -127,6 +127,8 @@ def candidates(parts: GatewayParts, work: Work) -> Sequence[Candidate]:
     """Everyone who may answer, in order. Raises `Refusal` and `BadInput` when the first one may not."""
     first = _candidate(parts, work, work.body)
     found = [first]
+    if not parts.settings.fallback:
+        return found
     for model in _instead(parts, first.bounded.model):
         try:
             found.append(_candidate(parts, work, work.body | {"model": model}))
@@ -144,8 +146,7 @@ def _instead(parts: GatewayParts, model: str) -> Iterator[str]:
 
 def _candidate(parts: GatewayParts, work: Work, body: dict[str, Any]) -> Candidate:
     route, asked, model = work.route, work.asked, body.get("model")
-    others = tuple(kind for name, kind in DIALECTS if name == route.name)
-    upstream = parts.upstream(route.shape, model if isinstance(model, str) else "", others)
+    upstream = parts.upstream(route.shape, model if isinstance(model, str) else "", OTHERS.get(route.name, ()))
     if upstream is None:
         raise Refusal(404, f"no upstream is configured for {route.name}", code="no_upstream")
     settings = upstream.settings
@@ -169,6 +170,8 @@ def _candidate(parts: GatewayParts, work: Work, body: dict[str, Any]) -> Candida
 
 def leading(rest: Sequence[Candidate]) -> Sequence[Candidate]:
     """The first candidates that one upstream serves: the governor itself goes through them, by one price list."""
+    if len(rest) == 1:
+        return rest
     first = rest[0]
     service, tier = first.upstream, first.bounded.tier
     return list(takewhile(lambda one: one.upstream is service and one.bounded.tier == tier, rest))

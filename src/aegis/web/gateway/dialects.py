@@ -58,3 +58,7 @@ DIALECTS: Final[Mapping[tuple[str, Kind], Dialect]] = {
         events=lambda _body, _now: MessageEvents(),
     ),
 }
+OTHERS: Final[Mapping[str, tuple[Kind, ...]]] = {
+    route: tuple(kind for name, kind in DIALECTS if name == route) for route, _ in DIALECTS
+}
+"""The kinds of upstreams that can serve an operation of another kind."""

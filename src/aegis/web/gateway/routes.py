@@ -45,7 +45,7 @@ class Route:
 
 
 def _of_answer(read: Callable[[Any], Usage]) -> Callable[[Any], Usage]:
-    return lambda answer: read(answer.get("usage") if isinstance(answer, Mapping) else None)
+    return lambda answer: read(answer.get("usage") if isinstance(answer, dict) else None)
 
 
 _MESSAGES = Route(

@@ -6,12 +6,15 @@ from __future__ import annotations
 
 from typing import Final
 
+from aegis.core.budgets import Route
 from aegis.core.ports import Clock
 from aegis.governor.governor import Governor
 from aegis.governor.reservation import Reservation
 
 EVERY_NS: Final = 1_000_000_000
 """Looking costs the ledger a report; once a second is soon enough for a percentage."""
+ROUTES_MAX: Final = 10_000
+"""Kinds of calls whose percentage is remembered until the next look."""
 Line = tuple[str, str, str]
 
 
@@ -22,6 +25,7 @@ class Standing:
         self._governor, self._clock = governor, clock
         self._left: dict[Line, int] = {}
         self._over: frozenset[Line] = frozenset()
+        self._told: dict[Route, int | None] = {}
         self._looked_ns = 0
         self.busy = True
 
@@ -36,6 +40,7 @@ class Standing:
             (one.budget, one.part, one.window): max(0, 100 * (one.limit - one.settled - one.held) // max(1, one.limit))
             for one in balances
         }
+        self._told.clear()
         self._over = frozenset(
             (one.budget, one.part, one.window) for one in balances if one.settled + one.held > one.limit
         )
@@ -43,8 +48,15 @@ class Standing:
 
     def remaining(self, reservation: Reservation) -> int | None:
         """Percent that is left of the budget that this call is nearest to emptying; None where none covers it."""
-        left = [self._left[key] for key in _lines(reservation) if key in self._left]
-        return min(left, default=None)
+        plan = reservation.plan
+        if plan is None:
+            return None
+        if plan.route not in self._told:
+            if len(self._told) >= ROUTES_MAX:
+                self._told.clear()
+            left = [self._left[key] for key in _lines(reservation) if key in self._left]
+            self._told[plan.route] = min(left, default=None)
+        return self._told[plan.route]
 
     def over(self, reservation: Reservation) -> bool:
         """Whether a budget of this call holds less than what is spent and held already: it was lowered."""
