@@ -172,6 +172,15 @@ async def test_sampling_is_still_taken_by_the_older_version(client: Client) -> N
     assert (await ask(client, question(temperature=0.5), OLD)).status == 200
 
 
+async def test_what_a_beta_brings_is_taken_only_where_its_header_names_it(client: Client) -> None:
+    turns: list[dict[str, Any]] = [*question()["messages"], {"role": "system", "content": "Be short."}]
+    asked = question(messages=turns, context_management={"edits": [{"type": "clear_thinking_20251015"}]})
+    betas = "context-management-2025-06-27,mid-conversation-tool-changes-2026-07-01"
+    head = {"x_api_key": "sk-ant-canary", "anthropic_version": OLD}
+    assert (await client.post(PATH, asked, **head)).status == 400
+    assert (await client.post(PATH, asked, **head, anthropic_beta=betas)).status == 200
+
+
 async def test_credentials_version_and_model_are_checked(client: Client) -> None:
     assert (await client.post(PATH, question(), anthropic_version=NEW)).status == 401
     assert (await client.post(PATH, question(), authorization="Bearer k", anthropic_version=NEW)).status == 200

@@ -21,6 +21,7 @@ from aegis.sandbox.exchange import Asked, Reply, Unreadable, clip, credential, r
 from aegis.sandbox.room import Document, Room
 from aegis.sandbox.service import Service, find, route
 from aegis.sandbox.services.admin import claude_key
+from aegis.sandbox.services.anthropic_batches import batch_routes
 from aegis.sandbox.services.anthropic_checks import VERSIONS, check_request, words
 
 BODY_MAX = 32 * 1024 * 1024
@@ -81,7 +82,7 @@ def _checked(asked: Asked, room: Room, *, counting: bool) -> Mapping[str, Any] |
         request = Inspector(asked.json())
     except Unreadable as error:
         return _no(400, str(error), room)
-    check_request(request, version, counting=counting)
+    check_request(request, version, counting=counting, betas=asked.header("anthropic-beta"))
     if request.problems:
         return _no(400, str(request.problems[0]), room)
     price = room.terms.prices.models.get(str(request.held["model"]))
@@ -228,6 +229,7 @@ def failure(status: int, retry_after_s: int | None) -> Reply:
 ROUTES = (
     route("POST", "/v1/messages", _messages),
     route("POST", "/v1/messages/count_tokens", _count),
+    *batch_routes(answer, _no),
     route("GET", "/v1/models", _models),
     *(route(method, "/v1/organizations/api_keys/(?P<id>[A-Za-z0-9_-]+)", claude_key) for method in ("GET", "POST")),
 )

@@ -26,6 +26,10 @@ NOT_COUNTED = names("max_tokens stream stop_sequences metadata service_tier cont
 
 BLOCKS = names("""text image document search_result thinking redacted_thinking tool_use tool_result server_tool_use
     web_search_tool_result web_fetch_tool_result code_execution_tool_result container_upload""")
+CONTEXT, TURNS, EFFORTS = "context-management-", "mid-conversation-", "per-turn-control-"
+"""Betas, by how their names begin: they bring `context_management`, words of the system between turns, and an
+`output_config` beside such words.
+"""
 UNSUPPORTED = names(
     "minimum maximum exclusiveMinimum exclusiveMaximum multipleOf minLength maxLength maxItems uniqueItems"
 )
@@ -34,9 +38,10 @@ UNSUPPORTED = names(
 SCHEMA_DEPTH_MAX, CONTENT_DEPTH_MAX = 30, 4
 
 
-def check_request(request: Inspector, version: str, *, counting: bool) -> None:
-    """Every problem of a request's body."""
+def check_request(request: Inspector, version: str, *, counting: bool, betas: str = "") -> None:
+    """Every problem of a request's body; `betas` is what its header `anthropic-beta` names."""
     allowed = FIELDS[version] - NOT_COUNTED if counting else FIELDS[version]
+    allowed |= {"context_management"} if CONTEXT in betas else set()
     for name in request.held:
         if name in SAMPLING and version == NEW:
             request.wrong(name, f"is not accepted by version {NEW}", "unknown")
@@ -51,7 +56,7 @@ def check_request(request: Inspector, version: str, *, counting: bool) -> None:
     _system(request)
     messages = request.objects("messages", required=True, least=1, most=MESSAGES_MAX)
     for message in messages:
-        _message(message, version)
+        _message(message, version, betas)
     if messages and messages[0].held.get("role") == "assistant":
         request.wrong("messages.0.role", "the first message must use the user role")
     _output(request)
@@ -81,9 +86,9 @@ def _system(request: Inspector) -> None:
         block.text("text", required=True)
 
 
-def _message(message: Inspector, version: str) -> None:
-    message.only({"role", "content"})
-    roles = ("user", "assistant", "system") if version == NEW else ("user", "assistant")
+def _message(message: Inspector, version: str, betas: str) -> None:
+    message.only({"role", "content", "output_config"} if EFFORTS in betas else {"role", "content"})
+    roles = ("user", "assistant", "system") if version == NEW or TURNS in betas else ("user", "assistant")
     role = message.text("role", required=True, one_of=roles)
     if isinstance(message.held.get("content"), str):
         message.text("content", required=True)
