@@ -27,6 +27,12 @@ class ModelPrice:
             return self.long.cost(input_tokens=input_tokens, output_tokens=output_tokens)
         return -(-(self.input * input_tokens + self.output * output_tokens) // MILLION)
 
+    def batch_cost(self, *, input_tokens: int, output_tokens: int) -> Nanos:
+        """The same in a batch: half of the list price (both vendors' price pages)."""
+        if self.long is not None and input_tokens > self.long_from:
+            return self.long.batch_cost(input_tokens=input_tokens, output_tokens=output_tokens)
+        return -(-(self.input * input_tokens + self.output * output_tokens) // (2 * MILLION))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceList:

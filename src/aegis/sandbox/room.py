@@ -26,13 +26,15 @@ Change: TypeAlias = tuple[str, str, Document | None]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
     """The conditions that the services give. `search_lag_ms` is how long Jira needs until a search finds a new issue
-    (the real one: seconds). VirusTotal's public API: 4 a minute, 500 a day (docs.virustotal.com, public vs premium).
+    (the real one: seconds), `batch_ms` how long a batch of a model's vendor takes (the real ones: minutes to a day).
+    VirusTotal's public API: 4 a minute, 500 a day (docs.virustotal.com, public vs premium).
     """
 
     prices: PriceList = field(default=LIST_PRICES)
     virustotal_per_minute: int = 4
     virustotal_per_day: int = 500
     search_lag_ms: int = 0
+    batch_ms: int = 0
 
 
 class Room:

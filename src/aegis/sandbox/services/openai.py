@@ -24,6 +24,7 @@ from aegis.sandbox.exchange import JSON_TYPE, Asked, Reply, Unreadable, clip, cr
 from aegis.sandbox.room import Document, Room
 from aegis.sandbox.service import Service, find, route
 from aegis.sandbox.services.admin import spend_limit
+from aegis.sandbox.services.openai_batches import batch_routes
 from aegis.sandbox.services.openai_checks import check_chat, check_embeddings, check_responses, texts
 from aegis.sandbox.services.openai_streams import chat_events, response_events
 
@@ -91,6 +92,14 @@ def _bill(room: Room, asked: Asked, model: str, used: Document) -> int:
     }
     room.put("day", f"{day}|{model}", added)
     return cost
+
+
+def _rebate(room: Room, asked: Asked, model: str, off: int) -> None:
+    """Take something off the day's costs of a model: what was asked in a batch costs less."""
+    key = f"{int(asked.at.timestamp()) // DAY_S * DAY_S}|{model}"
+    held = room.get("day", key)
+    if held is not None:
+        room.put("day", key, {**held, "nanos": held["nanos"] - off})
 
 
 def _headers(room: Room, at: datetime) -> dict[str, str]:
@@ -323,6 +332,7 @@ ROUTES = (
     route("POST", "/v1/responses", _responses),
     route("POST", "/v1/embeddings", _embeddings),
     route("GET", "/v1/models", _models),
+    *batch_routes(answer, _rebate),
     route("GET", "/v1/organization/(?P<kind>costs|usage/completions)", _report),
     *(route(method, LIMITS, spend_limit) for method in ("GET", "POST", "DELETE")),
 )
