@@ -34,6 +34,7 @@ class Call(NamedTuple):
     `tier` is the tier of service asked for (`batch`, `flex`, `priority`; empty: the list price's).
     `alarm` is a message to a person: only budgets and switches that name its service cover it, so that people still
     hear of an emergency when everything else is spent or stopped. Aegis' own code sets it, never a caller.
+    `cost` is what it costs at most, in nano-dollars, where its meters do not say it: a batch is priced request by request.
 
     A tuple with names: a frozen dataclass of so many fields takes six times as long to make, and one is made for every
     call. Name each field all the same.
@@ -52,3 +53,4 @@ class Call(NamedTuple):
     weight: int = 0
     attempt: int = 1
     tier: str = ""
+    cost: int | None = None

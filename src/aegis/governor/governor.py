@@ -18,9 +18,10 @@ from anyio.abc import TaskGroup
 from aegis.core.budgets import Balance, Budget, BudgetBook, Route
 from aegis.core.calls import Call, Usage
 from aegis.core.errors import BudgetExceeded, Refused, StoreError
-from aegis.core.ledger import Shortage, Switch
+from aegis.core.ledger import Correction, Shortage, Switch
+from aegis.core.money import Nanos
 from aegis.core.ports import Answers, Clock, Ledger
-from aegis.core.prices import PriceBook
+from aegis.core.prices import Price, PriceBook
 from aegis.core.telemetry import Observer
 from aegis.core.usage import check_usage
 from aegis.governor.account import Account, Spend
@@ -29,6 +30,7 @@ from aegis.governor.cache import BYTES_MAX, AnswerCache, answer_key
 from aegis.governor.fitting import Fit
 from aegis.governor.gates import Gates, ServiceStatus
 from aegis.governor.holder import Holder
+from aegis.governor.late import late_correction
 from aegis.governor.plans import Plan, Plans
 from aegis.governor.policies import ServicePolicy
 from aegis.governor.queue import WaitingRoom
@@ -150,7 +152,8 @@ class Governor:
         """
         now_ns = self._clock.monotonic_ns()
         plan, reservation = self._plans.plan(call, model, now_ns), Reservation(call, model)
-        reservation.plan, reservation.worst = plan, plan.price.worst(call.worst)
+        reservation.plan = plan
+        reservation.worst = plan.price.worst(call.worst) if call.cost is None else call.cost
         self._gates.admit(call, plan.passage, plan.route, now_ns)
         try:
             needs = plan.route.needs(reservation.worst, call.worst)
@@ -329,6 +332,20 @@ class Governor:
         """Every attempt of a call: which gate, which line, need, free, resets at."""
         await self._holder.flush()
         return await self._account.explain(call_id)
+
+    def price(self, service: str, model: str, tier: str = "") -> Price:
+        """What a model costs today at a tier of service. Raises `UnknownPrice`."""
+        return self._prices.price(service, model, self._clock.now().date()).at(tier)
+
+    async def correct(self, attempt: str, usage: Usage, cost: Nanos) -> bool:
+        """The true use, learned late, of an attempt whose process is gone: it was counted at its worst case. False while
+        its process still has it under way. Raises `BadInput` for a usage that cannot be true, and `StoreError`.
+        """
+        check_usage(usage)
+        correction = await late_correction(self._ledger, attempt, usage, cost)
+        if isinstance(correction, Correction):
+            await self._holder.correct(correction)
+        return correction is not None
 
     def fits(self) -> Mapping[tuple[str, str], Fit]:
         """What was learned of each model (service, model) whose service holds fitted bounds."""

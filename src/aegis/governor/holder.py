@@ -52,6 +52,7 @@ class Holder:
         self._ended: list[Ended] = []
         self._refused: list[int] = []
         self._shrunk: dict[Hold, tuple[int, ...]] = {}
+        self._late: list[Correction] = []
         self._alarmed: set[tuple[str, str]] = set()
         self._first_ended_ns = self._swept_ns = clock.monotonic_ns()
         self._batch = self._reporting = Batch()
@@ -145,6 +146,13 @@ class Holder:
         """Everything reported so far is in the ledger when this returns. Raises `StoreError`."""
         self._batch.whole = True
         await self._wait(self._batch)
+
+    async def correct(self, correction: Correction) -> None:
+        """What an attempt of a lost process came to; returns when it is in the ledger. Raises `StoreError`: the ledger
+        hears of it with a later report.
+        """
+        self._late.append(correction)
+        await self.flush()
 
     async def _ask(self, call_id: str, route: Route, needs: tuple[int, ...]) -> Hold | Shortage:
         waiting = Want(call_id, route, needs)
@@ -272,6 +280,7 @@ class Holder:
         """A whole report. What it says of ended calls is kept until it was applied, and told again if it was not."""
         ended, self._ended = self._ended, []
         refused, self._refused = self._refused, []
+        late, self._late = self._late, []
         shrunk = {hold: needs for hold, needs in self._shrunk.items() if hold.epoch == self._epoch}
         self._shrunk = {}
         request = Sync(
@@ -281,7 +290,8 @@ class Holder:
             ended=[e.entry for e in ended if e.hold is None or e.hold.epoch == self._epoch or not self._lost(e)],
             shrunk={hold.attempt: hold.rows_at(needs) for hold, needs in shrunk.items()},
             spent=self._allowances.reports(self._clock.monotonic_ns()),
-            corrections=[
+            corrections=late
+            + [
                 self._correction(e.hold, e)
                 for e in ended
                 if e.hold is not None and e.hold.epoch != self._epoch and self._lost(e)
@@ -294,7 +304,7 @@ class Holder:
         try:
             answer = await self._ledger.sync(request)
         except StoreError:
-            self._ended = ended + self._ended
+            self._ended, self._late = ended + self._ended, late + self._late
             self._refused = (refused + self._refused)[:NOTES_MAX]
             raise
         self._lease_until_ns = asked_ns + LEASE_NS

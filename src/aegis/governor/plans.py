@@ -62,6 +62,7 @@ class Plans:
             call.service,
             model,
             call.operation,
+            call.tier,
             int(call.priority),
             call.alarm,
             *[scope.get(n) for n in self._book.names],
@@ -69,7 +70,8 @@ class Plans:
         found = self._found.get(says)
         if found is None:
             price, name = self._prices.found(call.service, model, self._day)
-            fit = self._fit(call.service, name) if self._gates.policy(call.service).fitted else None
+            fitted = self._gates.policy(call.service).fitted and call.cost is None  # a batch is no call like others
+            fit = self._fit(call.service, name) if fitted else None
             route, passage = self._book.route(call, name), self._gates.passage(call.service, model)
             found = Plan(price, call.tier, route, passage, fit)
             if len(self._found) >= PLANS_MAX:

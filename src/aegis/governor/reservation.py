@@ -45,9 +45,10 @@ class Reservation:
     def __init__(self, call: Call, model: str) -> None:
         self.call, self.model = call, model
 
-    def settle(self, usage: Usage, *, answer: bytes = b"", tier: str = "") -> None:
+    def settle(self, usage: Usage, *, answer: bytes = b"", tier: str = "", cost: Nanos | None = None) -> None:
         """Record the true usage, once; `answer` may then answer later calls with the same `cache_key`. `tier` is the
-        tier of service that answered, where the service says so: it may be another than was asked for.
+        tier of service that answered, where the service says so: it may be another than was asked for. `cost` is the true cost where
+        the meters do not say it (a batch).
 
         Raises `BadInput` for a usage that cannot be true (negative, not whole, absurd): the call then counts at its
         worst case. A meter without a price counts at the worst case too. A second settlement changes nothing.
@@ -56,7 +57,9 @@ class Reservation:
             self.repeated += 1
             return
         check_usage(usage)
-        if self.plan is not None:
+        if cost is not None:
+            self.cost = cost
+        elif self.plan is not None:
             try:
                 price = self.plan.listed.at(tier) if tier else self.plan.price
                 self.cost = price.cost(usage)
