@@ -50,10 +50,12 @@ class Later:
 
 
 class Face:
-    """The whole HTTP face. `warm` makes the parts that are made later, for whoever has the time now."""
+    """The whole HTTP face. `warm` makes the parts that are made later, for whoever has the time now; `gateway` is what
+    connections may hand its requests to without coming by here.
+    """
 
     def __init__(self, app: ASGIApp, later: Later, gateway: Gateway | None) -> None:
-        self._app, self._later, self._gateway = app, later, gateway
+        self._app, self._later, self.gateway = app, later, gateway
 
     async def warm(self) -> None:
         """Wait until the start has calmed down, then make them: importing holds up whoever answers meanwhile."""
@@ -61,8 +63,8 @@ class Face:
         await self._later.load()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._gateway is not None and scope["type"] == "http" and scope["path"].startswith(GATEWAYS):
-            await self._gateway(scope, receive, send)
+        if self.gateway is not None and scope["type"] == "http" and scope["path"].startswith(GATEWAYS):
+            await self.gateway(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
