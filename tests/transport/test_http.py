@@ -405,6 +405,20 @@ async def test_a_header_with_a_line_end_is_refused_without_showing_it() -> None:
     assert (error.retryable, server.received) == (False, [])
 
 
+@pytest.mark.parametrize("name", ["Content-Length", "transfer-encoding", "Connection", "X Y", "X:", ""])
+async def test_a_header_that_would_move_the_end_of_a_request_is_refused(name: str) -> None:
+    async with serving(answering(whole(b"ok"))) as server, outbound() as http:
+        error = await failure_of(http, request_to(server.port, headers={name: "5"}))
+    assert (error.retryable, error.billed, server.received) == (False, Billed.NO, [])
+
+
+async def test_the_host_is_named_as_the_address_has_it() -> None:
+    async with serving(answering(whole(b"ok"))) as server, outbound() as http:
+        await http.send(request_to(server.port, url=f"http://LOCALHOST:{server.port}?a=%2F#never-sent"))
+    first, second = server.received[0].split(b"\r\n")[:2]
+    assert (first, second) == (b"POST /?a=%2F HTTP/1.1", b"Host: localhost:%d" % server.port)
+
+
 def test_a_request_shows_no_secret() -> None:
     assert CANARY not in repr(request_to(1))
 

@@ -1,46 +1,47 @@
 """Sends HTTP requests for every outside service: one attempt, bounded in size and time, to addresses that were checked.
 
 https only but for loopback; no redirects, no cookies, no environment proxies, no hidden retry. Addresses, headers and
-bodies never reach an error or a log: webhook addresses are secrets.
+bodies never reach an error or a log: webhook addresses are secrets. See docs/decisions/0003-outbound-client.md.
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
-import socket
 import ssl
 import zlib
-from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Final, NoReturn
+from urllib.parse import urlsplit
 
-from aegis.core.addresses import is_loopback, is_public_address
+from aegis.core.addresses import is_loopback
 from aegis.core.errors import Billed, ServiceError
 from aegis.core.exchange import quota_left
 from aegis.core.ports import Clock, HttpAnswer, HttpRequest
 from aegis.core.telemetry import Observer, ServiceAnswered
 
 if TYPE_CHECKING:
-    import aiohttp
-    from yarl import URL
+    from aegis.transport.wire import Broken, Came, Wire
+    from aegis.transport.wires import Place, Wires
 
-Reach: TypeAlias = Literal["public", "loopback", "private"]
-"""Where a request may connect to: public addresses, this machine, or anywhere (a host that the configuration allows)."""
-
-CONNECTIONS_MAX = 256
-"""Over all services; the outbox lanes bound how many of them one service can hold."""
-
-KEEP_IDLE_SECONDS = 10
-"""Below the 15 s and more that the vendors' front ends keep an idle connection, so that a reused one is still open."""
-
-READ_BYTES = 64 * 1024
+PLACES_MAX: Final = 1_000
+"""Origins that are remembered as checked; a configuration names a few dozen."""
 
 _ADDRESS_TEXT = re.compile(r"[\x21-\x7e]{1,8192}")
+_ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
+_HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+(%[A-Za-z0-9._~-]+)?\]")
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+"""RFC 9110 5.6.2: what a method and the name of a header are made of."""
+_OURS = frozenset({"content-length", "transfer-encoding", "connection", "expect", "upgrade", "te", "trailer"})
+"""Headers that say where a request ends and what becomes of the connection: nobody but this module sets them."""
+_BARE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+"""Methods whose requests name no length when they have no body."""
 _ENCODINGS_READ = ("", "identity", "gzip")
 
 
 class OutboundHttp:
-    """The `Http` port on aiohttp. `allow_private` names the hosts (of connectors configured so) that may stand on a
-    private address; `tls` replaces the system's trusted authorities. `unix_socket` is a file that everything is sent to
+    """The `Http` port. `allow_private` names the hosts (of connectors configured so) that may stand on a private
+    address; `tls` replaces the system's trusted authorities. `unix_socket` is a file that everything is sent to
     instead of an address: then a request's host is `localhost`.
 
     Call `close` in the end; it needs the same event loop as `send`.
@@ -57,13 +58,15 @@ class OutboundHttp:
     ) -> None:
         self._clock, self._observer, self._tls, self._unix_socket = clock, observer, tls, unix_socket
         self._allow_private = frozenset(host.rstrip(".").lower() for host in allow_private)
-        self._sessions: dict[Reach, aiohttp.ClientSession] = {}
+        self._places: dict[str, tuple[Place, bytes]] = {}
+        self._wires: Wires | None = None
 
     async def send(self, request: HttpRequest) -> HttpAnswer:
         """One request, one answer, whatever its status. Raises `ServiceError` as the port says."""
-        url, reach = self._checked(request)
+        place, host, path = self._checked(request)
+        sent = _request(request, host, path)
         began = self._clock.monotonic_ns()
-        answer = await self._attempt(request, url, reach)
+        answer = await self._attempt(request, place, sent)
         took_ms = (self._clock.monotonic_ns() - began) // 1_000_000
         status, left = (answer.status, quota_left(answer.headers)) if isinstance(answer, HttpAnswer) else (0, None)
         self._observer(
@@ -75,169 +78,137 @@ class OutboundHttp:
 
     async def close(self) -> None:
         """Close every connection."""
-        sessions, self._sessions = list(self._sessions.values()), {}
-        for session in sessions:
-            await session.close()
+        wires, self._wires = self._wires, None
+        if wires is not None:
+            await wires.close()
 
-    def _checked(self, request: HttpRequest) -> tuple[URL, Reach]:
-        from yarl import URL
+    # --- what is asked -----------------------------------------------------------------------------------------
 
-        if not _ADDRESS_TEXT.fullmatch(request.url):
+    def _checked(self, request: HttpRequest) -> tuple[Place, bytes, str]:
+        """Where the request goes, the host as the request names it, and the path with its query."""
+        url = request.url
+        if not _ADDRESS_TEXT.fullmatch(url):
             _refuse(request.service, "its address holds blanks, controls or other letters that no address may hold")
-        try:
-            url = URL(request.url, encoded=True)  # as given: a signature in the query must not be re-encoded
-            host = (url.host or "").rstrip(".").lower()
-        except ValueError:
-            host = ""
-        if not host:
+        origin = _ORIGIN.match(url)
+        if origin is None:
             _refuse(request.service, "its address cannot be read")
-        if url.user is not None or url.password is not None:
-            _refuse(request.service, "its address holds a user name; give credentials as the connector's own settings")
-        loopback = is_loopback(host)
-        if url.scheme != "https" and not (url.scheme == "http" and loopback):
-            _refuse(request.service, f"{host} must be reached by https; plain http is for this machine only")
+        known = self._places.get(origin[0])
+        if known is None:
+            known = self._place(request.service, origin[0])
+            if len(self._places) >= PLACES_MAX:
+                self._places.clear()
+            self._places[origin[0]] = known
+        path = url[origin.end() :].partition("#")[0]  # as given: a signature in the query must not be re-encoded
+        return *known, path if path.startswith("/") else f"/{path}"
+
+    def _place(self, service: str, origin: str) -> tuple[Place, bytes]:
+        from aegis.transport.wires import Place
+
+        authority = origin.partition("://")[2]
+        if "@" in authority:
+            _refuse(service, "its address holds a user name; give credentials as the connector's own settings")
+        try:
+            parts = urlsplit(origin)
+            host, port = (parts.hostname or "").rstrip("."), parts.port
+        except ValueError:
+            host, port = "", None
+        name = authority[: authority.rindex(":")] if port is not None else authority.rstrip(":")
+        if not host or not _HOST.fullmatch(name):
+            _refuse(service, "its address cannot be read")
+        loopback, secure = is_loopback(host), parts.scheme == "https"
+        if not secure and not (parts.scheme == "http" and loopback):
+            _refuse(service, f"{host} must be reached by https; plain http is for this machine only")
         if self._unix_socket and host != "localhost":
-            _refuse(request.service, "only localhost stands behind a socket")
-        return url, "loopback" if loopback else "private" if host in self._allow_private else "public"
-
-    def _session(self, reach: Reach) -> aiohttp.ClientSession:
-        if reach in self._sessions:
-            return self._sessions[reach]
-        import aiohttp
-
-        tracing = aiohttp.TraceConfig()
-        tracing.on_connection_create_end.append(_note_connected)
-        tracing.on_connection_reuseconn.append(_note_connected)
-        session = aiohttp.ClientSession(
-            connector=self._connector(reach),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            trust_env=False,
-            trace_configs=[tracing],
+            _refuse(service, "only localhost stands behind a socket")
+        usual = 443 if secure else 80
+        place = Place(
+            host=host,
+            port=usual if port is None else port,
+            secure=secure,
+            reach="loopback" if loopback else "private" if host in self._allow_private else "public",
+            socket=self._unix_socket,
         )
-        # aiohttp sends an idempotent request again on a reused connection that was just cut: a call no gate admitted.
-        session._retry_connection = False  # noqa: SLF001
-        self._sessions[reach] = session
-        return session
+        return place, (name if place.port == usual else f"{name}:{place.port}").lower().encode()
 
-    def _connector(self, reach: Reach) -> aiohttp.BaseConnector:
-        import aiohttp
+    # --- one attempt -------------------------------------------------------------------------------------------
 
-        if self._unix_socket:
-            return aiohttp.UnixConnector(self._unix_socket, limit=CONNECTIONS_MAX, keepalive_timeout=KEEP_IDLE_SECONDS)
-        return aiohttp.TCPConnector(
-            limit=CONNECTIONS_MAX,
-            keepalive_timeout=KEEP_IDLE_SECONDS,
-            use_dns_cache=False,  # the resolver of the system caches; an address that moved is seen at once
-            socket_factory=_socket_factory(reach),
-            ssl=self._tls or True,
-        )
+    async def _attempt(self, request: HttpRequest, place: Place, sent: bytes) -> HttpAnswer | ServiceError:
+        if self._wires is None:
+            from aegis.transport.wires import Wires
 
-    async def _attempt(self, request: HttpRequest, url: URL, reach: Reach) -> HttpAnswer | ServiceError:
-        import aiohttp
+            self._wires = Wires(self._tls)
+        until = asyncio.get_running_loop().time() + request.timeout_ms / 1_000
+        wire = self._wires.newest(place) or await self._opened(self._wires, request, place)
+        if isinstance(wire, ServiceError):
+            return wire
+        limit, bodiless = request.answer_bytes_max, request.method == "HEAD"
+        return _answered(request, await wire.exchange(sent, limit=limit, until=until, bodiless=bodiless))
 
-        connected = _Connected()
+    async def _opened(self, wires: Wires, request: HttpRequest, place: Place) -> Wire | ServiceError:
+        """A new connection, or the library's error in our words: its texts hold addresses."""
+        from aegis.transport.wires import PrivateAddressError, UnknownNameError
+
         try:
-            async with self._session(reach).request(
-                request.method,
-                url,
-                headers={"Accept-Encoding": "gzip", "User-Agent": "aegis", **request.headers},
-                data=request.body or None,
-                allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(
-                    total=request.timeout_ms / 1_000, connect=request.connect_timeout_ms / 1_000
-                ),
-                trace_request_ctx=connected,
-            ) as answer:
-                body = await _read(request, answer)
-                headers = {name.lower(): value for name, value in answer.headers.items()}
-                return HttpAnswer(status=answer.status, headers=headers, body=body)
-        except ServiceError as error:
-            return error
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            return _failed(request, error, connected=connected.yes)
-
-
-class _Connected:
-    """Whether a connection stood, so that the request may have been received."""
-
-    __slots__ = ("yes",)
-
-    def __init__(self) -> None:
-        self.yes = False
-
-
-async def _note_connected(_session: object, context: Any, _parameters: object) -> None:
-    context.trace_request_ctx.yes = True
-
-
-def _socket_factory(reach: Reach) -> Callable[[tuple[Any, ...]], socket.socket]:
-    """Opens the socket for an address that was resolved already: what is checked is what is connected to, so a name
-    that resolves differently the second time gains nothing.
-    """
-
-    def make(info: tuple[Any, ...]) -> socket.socket:
-        family, kind, protocol, _name, address = info
-        allowed = {"public": is_public_address, "loopback": is_loopback, "private": bool}[reach]
-        if not allowed(str(address[0])):
-            raise PermissionError("the address is not public")
-        return socket.socket(family, kind, protocol)
-
-    return make
-
-
-async def _read(request: HttpRequest, answer: aiohttp.ClientResponse) -> bytes:
-    """The body, inflated if it is gzip, never more than the request's bound in memory."""
-    encoding = answer.headers.get("Content-Encoding", "").strip().lower()
-    if encoding not in _ENCODINGS_READ:
-        raise ServiceError(request.service, "answered in an encoding that was not asked for", retryable=True)
-    limit = request.answer_bytes_max
-    body = bytearray()
-    inflater = zlib.decompressobj(wbits=31) if encoding == "gzip" else None
-    async for chunk in answer.content.iter_chunked(READ_BYTES):
-        try:
-            body += inflater.decompress(chunk, limit + 1 - len(body)) if inflater else chunk
-        except zlib.error:
-            raise ServiceError(request.service, "answered with broken gzip", retryable=True) from None
-        if len(body) > limit:
-            raise ServiceError(request.service, f"answered with more than {limit} bytes", retryable=True)
-    if inflater and body and not inflater.eof:
-        raise ServiceError(request.service, "answered with half a gzip", retryable=True)
-    return bytes(body)
-
-
-def _failed(request: HttpRequest, error: Exception, *, connected: bool) -> ServiceError:
-    """The library's error in our words: kinds only, because its texts hold addresses and header values."""
-    import aiohttp
-
-    match error:
-        case ValueError() if not isinstance(error, aiohttp.ClientError):
-            return ServiceError(
-                request.service, "a header or the method cannot be sent", retryable=False, billed=Billed.NO
-            )
-        case aiohttp.ClientConnectorCertificateError():
-            text = "its certificate is not trusted"
-        case aiohttp.ClientConnectorSSLError() | aiohttp.ClientSSLError():
-            text = "the secure connection failed"
-        case aiohttp.ClientConnectorDNSError():
+            async with asyncio.timeout(min(request.connect_timeout_ms, request.timeout_ms) / 1_000):
+                return await wires.opened(place)
+        except PrivateAddressError:
+            text = "its address is private; set allow_private for this connector if that is meant"
+            return ServiceError(request.service, text, retryable=False, billed=Billed.NO)
+        except TimeoutError:
+            text = "did not connect in time"
+        except UnknownNameError:
             text = "its name does not resolve"
-        case aiohttp.ClientConnectorError() if _is_ours(error.os_error):
-            return ServiceError(
-                request.service,
-                "its address is private; set allow_private for this connector if that is meant",
-                retryable=False,
-                billed=Billed.NO,
-            )
-        case TimeoutError():
-            text = "did not answer in time" if connected else "did not connect in time"
-        case _:
-            text = "the connection was cut or the answer is no HTTP" if connected else "cannot be connected to"
-    return ServiceError(request.service, text, retryable=True, billed=Billed.UNKNOWN if connected else Billed.NO)
+        except ssl.SSLCertVerificationError:
+            text = "its certificate is not trusted"
+        except ssl.SSLError:
+            text = "the secure connection failed"
+        except OSError:
+            text = "cannot be connected to"
+        return ServiceError(request.service, text, retryable=True, billed=Billed.NO)
 
 
-def _is_ours(error: OSError) -> bool:
-    """Whether our socket factory refused; the operating system's own refusals carry a number."""
-    return isinstance(error, PermissionError) and error.errno is None
+def _request(request: HttpRequest, host: bytes, path: str) -> bytes:
+    """The request as it is sent. Raises `ServiceError` for what no request may hold."""
+    asked = {"Accept": "*/*", "Accept-Encoding": "gzip", "User-Agent": "aegis", **request.headers}
+    if request.body or request.method not in _BARE:
+        asked["Content-Length"] = str(len(request.body))
+    lines = [f"{request.method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in asked.items()), "", ""]
+    names = request.headers.keys() | {request.method}
+    head = "\r\n".join(lines)
+    ends = len(lines) - 1
+    clean = head.count("\n") == ends and head.count("\r") == ends and "\0" not in head
+    if not clean or not all(map(_TOKEN.fullmatch, names)) or not _OURS.isdisjoint(map(str.lower, request.headers)):
+        _refuse(request.service, "a header or the method cannot be sent")
+    first, rest = head.encode().split(b"\r\n", 1)
+    return b"%b\r\nHost: %b\r\n%b%b" % (first, host, rest, request.body)
+
+
+def _answered(request: HttpRequest, came: Came | Broken) -> HttpAnswer | ServiceError:
+    """The answer with its body inflated, or why there is none."""
+    from aegis.transport.wire import Broken
+
+    if isinstance(came, Broken):
+        return _unknown(request, came.why)
+    limit, body = request.answer_bytes_max, came.body
+    encoding = came.headers.get("content-encoding", "").strip().lower()
+    if encoding not in _ENCODINGS_READ:
+        return _unknown(request, "answered in an encoding that was not asked for")
+    if encoding == "gzip" and body:
+        inflater = zlib.decompressobj(wbits=31)
+        try:
+            body = inflater.decompress(body, limit + 1)
+        except zlib.error:
+            return _unknown(request, "answered with broken gzip")
+        if len(body) > limit:
+            return _unknown(request, f"answered with more than {limit} bytes")
+        if not inflater.eof:
+            return _unknown(request, "answered with half a gzip")
+    return HttpAnswer(status=came.status, headers=came.headers, body=body)
+
+
+def _unknown(request: HttpRequest, text: str) -> ServiceError:
+    """After the request was sent nobody knows whether it was taken."""
+    return ServiceError(request.service, text, retryable=True, billed=Billed.UNKNOWN)
 
 
 def _refuse(service: str, reason: str) -> NoReturn:
