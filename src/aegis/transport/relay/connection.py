@@ -17,6 +17,8 @@ import httptools
 from aegis.core.errors import Billed, ServiceError
 
 Headers = list[tuple[bytes, bytes]]
+_CODING: Final = b"transfer-encoding"
+_LENGTHS: Final = (b"content-length", _CODING)
 INTERIM_MAX: Final = 8
 """Answers like `100 Continue` before the real one; a vendor sends one at most."""
 
@@ -124,17 +126,18 @@ class Connection(asyncio.Protocol):
         self._answer: Answer | None = None
         self._head: asyncio.Future[None] | None = None
         self._headers: Headers = []
+        self._lengths: Headers = []
         self._interim = self._loose = 0
         self._final = self._streaming = self._paused = self._sized = self._body_seen = False
         self._timer: asyncio.TimerHandle | None = None
-        self._active = 0.0
+        self._active = self._rings = 0.0
         self.idle_since = 0.0
 
     @property
     def open(self) -> bool:
         return self._transport is not None and not self._transport.is_closing()
 
-    async def exchange(self, head: bytes, body: bytes) -> Answer:
+    async def exchange(self, request: bytes) -> Answer:
         """Send a request and return when the head of its answer is here. Raises `ServiceError`."""
         assert self._transport is not None, "a connection is used after it was made"
         answer = self._answer = Answer(self)
@@ -142,8 +145,9 @@ class Connection(asyncio.Protocol):
         self._interim = self._loose = 0
         self._final = self._streaming = False
         self._active = self.loop.time()
-        self._timer = self.loop.call_later(self.limits.first_byte_ms / 1_000, self._overdue)
-        self._transport.writelines((head, body))
+        if self._timer is None:  # one that runs on from an earlier exchange rings in time, looks, and is set anew
+            self._ring(self.limits.first_byte_ms / 1_000)
+        self._transport.write(request)
         try:
             await self._head
         except BaseException:
@@ -192,11 +196,13 @@ class Connection(asyncio.Protocol):
                 self._fail("answered with a head beyond the bound")
         if self._final and not self._streaming and self._answer is not None:
             self._streaming = True  # it began and goes on: from here it may not fall silent
-            self._end_timer()
-            self._overdue()
+            if self._rings > self._active + self.limits.quiet_ms / 1_000:
+                self._end_timer()
+                self._overdue()
 
     def connection_lost(self, _error: Exception | None) -> None:
         self._transport = None
+        self._end_timer()
         answer = self._answer
         if answer is not None:
             if self._final and not self._sized:
@@ -208,7 +214,7 @@ class Connection(asyncio.Protocol):
     # --- the parser's calls ------------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
-        self._headers = []
+        self._headers, self._lengths = [], []
         if self._final:
             self._fail("answered twice")
 
@@ -218,7 +224,10 @@ class Connection(asyncio.Protocol):
         if len(self._headers) >= self.limits.headers_max:
             self._fail("answered with more headers than the bound")
             return
-        self._headers.append((name.lower(), value))
+        name = name.lower()
+        if name in _LENGTHS:
+            self._lengths.append((name, value))
+        self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
@@ -229,12 +238,11 @@ class Connection(asyncio.Protocol):
             return
         if self._answer is None:
             return
-        lengths = [value for name, value in self._headers if name == b"content-length"]
-        codings = [value for name, value in self._headers if name == b"transfer-encoding"]
-        if len(lengths) + len(codings) > 1 or (codings and codings[0].lower() != b"chunked"):
+        lengths = self._lengths
+        if len(lengths) > 1 or (lengths and lengths[0][0] == _CODING and lengths[0][1].lower() != b"chunked"):
             self._fail("answered with two lengths")
             return
-        self._final, self._sized = True, bool(lengths or codings) or status in (204, 304)
+        self._final, self._sized = True, bool(lengths) or status in (204, 304)
         self._answer.status, self._answer.headers = status, self._headers
         if self._head is not None and not self._head.done():
             self._head.set_result(None)
@@ -261,7 +269,6 @@ class Connection(asyncio.Protocol):
     # --- ends --------------------------------------------------------------------------------------------------
 
     def _complete(self, answer: Answer) -> None:
-        self._end_timer()
         self._answer, answer.complete = None, True
         answer.wake()
 
@@ -286,7 +293,11 @@ class Connection(asyncio.Protocol):
         if left <= 0:
             self._fail("did not go on in time" if self._final else "did not answer in time")
         else:
-            self._timer = self.loop.call_later(left, self._overdue)
+            self._ring(left)
+
+    def _ring(self, seconds: float) -> None:
+        self._rings = self.loop.time() + seconds
+        self._timer = self.loop.call_later(seconds, self._overdue)
 
     def _end_timer(self) -> None:
         if self._timer is not None:

@@ -18,6 +18,8 @@ from aegis.core.addresses import is_loopback, is_public_address
 from aegis.core.errors import Billed, ConfigError, ServiceError
 from aegis.transport.relay.connection import Answer, Connection, Headers, Limits
 
+HEADS_MAX: Final = 256
+"""Heads of requests that are remembered: those of one upstream differ in little but the length."""
 ADDRESSES_MAX: Final = 4
 """Of the addresses that a name has; each is given its share of the time to connect."""
 
@@ -55,6 +57,7 @@ class Relay:
         self._opening = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._closed = False
+        self._heads: dict[tuple[object, ...], bytes] = {}
 
     @property
     def connections(self) -> int:
@@ -65,18 +68,19 @@ class Relay:
         """One request, once; returns when the head of its answer is here. Raises `ServiceError`: `billed` is no where
         nothing was sent, else unknown. Cancelling closes the connection at once.
         """
-        lines = [b"%b %b%b HTTP/1.1\r\nhost: %b" % (method, self._path, path, self._authority)]
-        for name, value in headers:
-            lines.append(b"%b: %b" % (name, value))
+        asked = (method, path, *headers)
+        head = self._heads.get(asked)
+        if head is None:
+            head = self._head(method, path, headers)
+            if len(self._heads) >= HEADS_MAX:
+                self._heads.clear()
+            self._heads[asked] = head
         if body or method != b"GET":
-            lines.append(b"content-length: %d" % len(body))
-        lines.append(b"\r\n")
-        head = b"\r\n".join(lines)
-        ends = len(lines) + 1  # the first entry is two lines; the last is the blank one
-        if head.count(b"\n") != ends or head.count(b"\r") != ends or b"\0" in head or b" " in path:
-            raise self._unsent("a header or path cannot be sent", retryable=False)
-        connection = await self._connection()
-        return await connection.exchange(head, body)
+            head = b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body)
+        else:
+            head += b"\r\n"
+        connection = self._newest() or await self._connection()
+        return await connection.exchange(head)
 
     async def close(self) -> None:
         """Close every connection; exchanges under way fail."""
@@ -86,6 +90,16 @@ class Relay:
         for waiter in self._waiting:
             if not waiter.done():
                 waiter.set_result(None)
+
+    def _head(self, method: bytes, path: bytes, headers: Headers) -> bytes:
+        """The lines of a request's head but its length and end."""
+        lines = [b"%b %b%b HTTP/1.1\r\nhost: %b\r\n" % (method, self._path, path, self._authority)]
+        lines += [b"%b: %b\r\n" % pair for pair in headers]
+        head = b"".join(lines)
+        ends = len(lines) + 1  # the first entry is two lines
+        if head.count(b"\n") != ends or head.count(b"\r") != ends or b"\0" in head or b" " in path:
+            raise self._unsent("a header or path cannot be sent", retryable=False)
+        return head
 
     # --- connections -------------------------------------------------------------------------------------------
 
@@ -101,10 +115,11 @@ class Relay:
             await self._wait()
 
     def _newest(self) -> Connection | None:
-        now = asyncio.get_running_loop().time()
+        if self._closed:
+            return None
         while self._idle:
             connection = self._idle.pop()
-            if connection.open and now - connection.idle_since < self.limits.idle_ms / 1_000:
+            if connection.open and connection.loop.time() - connection.idle_since < self.limits.idle_ms / 1_000:
                 return connection
             connection.abort()
         return None
