@@ -123,6 +123,11 @@ async def test_a_shutdown_waits_for_its_message_and_ends_with_the_window(tmp_pat
         await aegis.next_day()
         assert aegis.stopped() == []
         await aegis.spend(1, "call_3")
+        log = reversed(await aegis.app.audit.entries())
+        turned = [(one.who, one.what, one.facts["scope"]) for one in log if one.what.startswith("switch.")]
+        assert turned == [
+            ("the budget", f"switch.{word}", "everything") for word in ("stopping", "stopped", "resuming", "resumed")
+        ]
 
 
 async def test_a_service_that_takes_no_message_delays_a_shutdown_by_seconds_only(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ import orjson
 
 from aegis.app.crossed import Standing, crossings, ends, is_over, named, part_of, scope_words
 from aegis.core.budgets import Budget, Level
-from aegis.core.errors import BadInput
+from aegis.core.errors import BadInput, StoreError
 from aegis.core.incidents import Incident, Severity
 from aegis.core.ledger import Switch
 from aegis.core.notifications import DeliveryState
@@ -210,7 +210,10 @@ class BudgetActions:
         needed = any(dict(scope) == other for one in self._standing.values() for other, _ in one.stopped)
         ours = any(switch.scope == scope and switch.reason == reason for switch in self._governor.stopped())
         if ours and not needed:
-            await self._governor.resume(scope, f"a new {standing.kind} window of the budget {standing.budget} opened")
+            why = f"a new {standing.kind} window of the budget {standing.budget} opened"
+            await self._audited("switch.resuming", scope, why)
+            await self._governor.resume(scope, why)
+            await self._audited("switch.resumed", scope, why)
 
     # --- hands -----------------------------------------------------------------------------------------------
 
@@ -286,10 +289,18 @@ class BudgetActions:
         standing.stopped.append((dict(scope), reason))
         at_ms = int(self._clock.now().timestamp() * 1_000)
         switch = Switch(scope=dict(scope), stopped=True, reason=reason, at_ms=at_ms, grade=Grade.G2, by=BY)
+        with suppress(StoreError):  # a log that cannot be written keeps nothing from being stopped
+            await self._audited("switch.stopping", scope, reason)
         await self._governor.turn(switch)
         if self.emergency is not None:
             await self.emergency.parts.board.revoke(scope)
+        await self._audited("switch.stopped", scope, reason)
         return f"{scope_words(scope)} is stopped until the window resets or somebody resumes it"
+
+    async def _audited(self, what: str, scope: Mapping[str, str], why: str) -> None:
+        if self.emergency is not None:
+            facts = {"scope": scope_words(scope), "reason": why}
+            await self.emergency.parts.audit.note(BY, what, facts)
 
     def _percent(self, service: str, extra: Standing | None = None) -> int:
         """The share of a service's rate that everything in force leaves."""

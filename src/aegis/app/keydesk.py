@@ -46,6 +46,7 @@ class KeyDesk:
     async def create(self, name: str, **rights: Any) -> MadeKey:
         """A new key. `rights` are fields of `VirtualKey`. Raises `BadInput` when the name is taken or a right is none."""
         made = self._make(name, rights)
+        await self._note("key.creating", name, made.key.id)
         await self._keys.add(made.key, now=self._clock.now())
         await self._note("key.created", name, made.key.id)
         return made
@@ -68,12 +69,14 @@ class KeyDesk:
         rights = {field: getattr(old, field) for field in kept}
         made = self._make(old.name, rights | {"expires_at": old.expires_at})
         now = self._clock.now()
+        await self._note("key.rotating", name, made.key.id)
         await self._keys.rotate(made.key, now=now, until=now + grace)
         await self._note("key.rotated", name, made.key.id)
         return made
 
     async def revoke(self, name: str) -> int:
         """End every key of a name, or the one with that id, now. Raises `BadInput` when there is none."""
+        await self._note("key.revoking", name, "all of that name")
         ended = await self._keys.revoke(name, now=self._clock.now())
         if not ended:
             raise BadInput(f"there is no key {name[:64]} that may be used", code="no_such_key")
@@ -84,6 +87,7 @@ class KeyDesk:
         """Change what the keys of a name may do; a running gateway takes it over within a second. Raises `BadInput`."""
         self._check(rights)
         changed = [replace(key, **rights) for key in await self.of(name)]
+        await self._note("key.limiting", name, ", ".join(sorted(rights)))
         await self._keys.limit(changed)
         await self._note("key.limited", name, ", ".join(sorted(rights)))
         return changed
@@ -97,6 +101,7 @@ class KeyDesk:
         return found
 
     async def _note(self, what: str, name: str, of: str) -> None:
+        """Before it is done (`key.creating`) and after (`key.created`)."""
         if self._noted is not None:
             await self._noted(self._who, what, {"name": name, "of": of})
 

@@ -1,8 +1,7 @@
-"""`aegis account`, `aegis token` and `aegis approve`: who may come in over the network, as what, and second persons."""
+"""`aegis account` and `aegis token`: who may come in over the network, and as what."""
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -11,8 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from aegis.cli.books import Books, books, exact, who
-from aegis.cli.commands import Group, Speaking, json_option
+from aegis.cli.books import who
+from aegis.cli.commands import Group, json_option
 from aegis.cli.session import Session, say, session, show, show_json
 from aegis.core.errors import BadInput
 from aegis.core.roles import ROLES
@@ -20,10 +19,9 @@ from aegis.core.secret import Secret
 
 if TYPE_CHECKING:
     from aegis.app.accounts import Accounts
-    from aegis.core.roles import Person, Right, RoleName
+    from aegis.core.roles import RoleName
 
 T = TypeVar("T")
-TOKEN_VARIABLE = "AEGIS_TOKEN"  # noqa: S105 - the name of a variable
 STDIN_CHARS_MAX = 4_096
 _role = click.option("--role", type=click.Choice(ROLES), required=True, help="What it may do.")
 
@@ -164,80 +162,6 @@ def revoke(token_id: str) -> None:
     run = session()
     _with(lambda accounts: accounts.revoke_token(token_id, by=who(run)))
     show(f"{token_id} is revoked")
-
-
-@click.command(cls=Speaking, name="approve", examples=("aegis approve", "aegis approve apr_01J..."))
-@click.argument("approval_id", metavar="[ID]", default="")
-@json_option
-def approve(approval_id: str, as_json: bool) -> None:
-    """Agree to what somebody else asked for; without ID: what waits."""
-    import anyio
-
-    anyio.run(_approve if approval_id else _waiting, session(), approval_id, as_json)
-
-
-async def _waiting(run: Session, _none: str, as_json: bool) -> None:
-    from aegis.core.wording import rfc3339
-    from aegis.stores.accounts import SqliteAccounts
-
-    async with books(run) as here:
-        found = await SqliteAccounts(here.database).waiting(here.clock.now())
-    rows = [{"id": one.id, "what": one.what, "by": one.asked_by, "until": rfc3339(one.expires_at)} for one in found]
-    if as_json:
-        show_json("approvals", approvals=rows)
-        return
-    for row in rows:
-        show(f"{row['id']}  {row['what']}  asked by {row['by']}, until {row['until']}")
-    if not rows:
-        say("Nothing waits for a second person")
-
-
-async def _approve(run: Session, approval_id: str, as_json: bool) -> None:
-    from aegis.app.approving import approve as agree
-    from aegis.stores.accounts import SqliteAccounts
-
-    async with books(run) as here:
-        by = await acting(run, here, "budget")
-        kept = SqliteAccounts(here.database)
-        asked, word, budget = await agree(kept, here.lookups, here.written, approval_id, by=by, now=here.clock.now())
-        amount = "default" if word.amount is None else str(exact(word.amount, budget.unit))
-        facts = {"approval": asked.id, "asked_by": asked.asked_by, "budget": word.budget, "window": word.window}
-        await here.audit.note(by, "budget.approved", {**facts, "level": word.level, "amount": amount})
-    if as_json:
-        show_json(
-            "approved", id=asked.id, budget=word.budget, window=word.window, level=word.level, amount=amount, by=by
-        )
-        return
-    show(f"{word.budget} ({word.window}): {word.level} {amount}, asked for by {asked.asked_by}")
-
-
-async def acting(run: Session, here: Books, right: Right) -> str:
-    """Who gives a command that needs a person of record: the account of the token in AEGIS_TOKEN where there are accounts,
-    else the user of the operating system. Raises `BadInput`.
-    """
-    from aegis.app.auditing import accounts_of
-
-    accounts = accounts_of(here.config, run.home, here.database, here.clock)
-    if not await accounts.kept.any():
-        return _system_user()
-    person: Person | None = await accounts.of_token(run.env.get(TOKEN_VARIABLE, ""))
-    if person is None or not person.may(right):
-        raise BadInput(
-            f"this needs the API token of an account that may ({right}) in {TOKEN_VARIABLE}", code="not_allowed"
-        )
-    return person.name
-
-
-def _system_user() -> str:
-    """By its number, which no variable changes."""
-    try:
-        import pwd
-
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except (ImportError, KeyError):
-        import getpass
-
-        return getpass.getuser()
 
 
 def _password(name: str, *, ask: bool) -> Secret:

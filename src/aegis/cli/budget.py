@@ -119,8 +119,9 @@ async def _set(run: Session, name: str, window: WindowKind, level: Level, text: 
         if await needs_two(here.lookups, here.written, word, above):
             await _ask(run, here, word, as_json)
             return
-        budget = await add(here.lookups, here.written, word)
         set_to = {"budget": name, "window": window, "level": level, "amount": text}
+        await here.audit.note(word.by, "budget.setting", set_to)
+        budget = await add(here.lookups, here.written, word)
         await here.audit.note(word.by, "budget.set", set_to)
     levels = next((dict(one.levels()) for one in budget.windows if one.window.kind == window), {})
     now = {one: exact(units_, unit) for one, units_ in levels.items()}
@@ -134,7 +135,7 @@ async def _ask(run: Session, here: Books, word: Override, as_json: bool) -> None
     """More than one person may set alone: put it on record until a second one agrees."""
     from aegis.app.approving import ask
     from aegis.app.system import random_ids
-    from aegis.cli.account import acting
+    from aegis.cli.acting import acting
     from aegis.stores.accounts import SqliteAccounts
 
     by, now = await acting(run, here, "budget"), here.clock.now()

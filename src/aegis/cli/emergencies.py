@@ -12,6 +12,8 @@ from aegis.cli.session import Session, say, show
 from aegis.core.errors import BadInput, ConfigError
 
 if TYPE_CHECKING:
+    from aegis.config.settings import Config
+    from aegis.core.ports import Clock, NewId
     from aegis.core.stops import Plan, Stop, StopState
     from aegis.emergency.planning import Orders
     from aegis.stores.database import Database
@@ -29,6 +31,9 @@ SHOWN_MAX: Final = 50
 class Desk:
     """The stops of a store, and what orders are given by."""
 
+    config: Config
+    clock: Clock
+    new_id: NewId
     database: Database
     stops: SqliteStops
     ledger: SqliteLedger
@@ -57,9 +62,18 @@ async def desk(run: Session) -> AsyncIterator[Desk]:
             parts = parts_of(database, clock, new_id, audit=audit, more=more)
             orders = Orders(parts, new_id=new_id, preauthorised=config.emergency.preauthorised)
             stops, ledger = SqliteStops(database), SqliteLedger(database, clock)
-            yield Desk(database=database, stops=stops, ledger=ledger, orders=orders)
+            yield Desk(
+                config=config, clock=clock, new_id=new_id, database=database, stops=stops, ledger=ledger, orders=orders
+            )
     finally:
         await database.close()
+
+
+async def needs_account(here: Desk, two_people: bool) -> bool:
+    """Whether who says so has to be an account: it takes two people, and there are accounts to tell them apart by."""
+    from aegis.stores.accounts import SqliteAccounts
+
+    return two_people and await SqliteAccounts(here.database).any()
 
 
 async def taken_further(run: Session, here: Desk, stop_id: str, *, state: StopState) -> Stop:

@@ -52,7 +52,7 @@ COMMANDS: Lazy = {
     "attack": ("aegis.cli.attack:group", "The MITRE ATT&CK catalogue."),
     "account": ("aegis.cli.account:account", "Who may sign in to the dashboard and the API, and as what."),
     "token": ("aegis.cli.account:token", "API tokens of accounts."),
-    "approve": ("aegis.cli.account:approve", "Agree to what waits for a second person."),
+    "approve": ("aegis.cli.approve:approve", "Agree to what waits for a second person."),
     "audit": ("aegis.cli.audit:group", "Who did what and when; whether the record was changed."),
     "db": ("aegis.cli.db:group", "Back up, verify and restore everything that Aegis keeps."),
     "sandbox": ("aegis.cli.sandbox:group", "The stand-in for every outside service."),

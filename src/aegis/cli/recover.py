@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from aegis.cli.books import who
+from aegis.cli.acting import acting, known, system_user
 from aegis.cli.commands import Group, json_option
-from aegis.cli.emergencies import chosen, desk, plan_row, show_stop, taken_further
-from aegis.cli.session import Session, say, session, show_json
+from aegis.cli.emergencies import Desk, chosen, desk, needs_account, plan_row, show_stop, taken_further
+from aegis.cli.session import Session, say, session, show, show_json
 from aegis.core.errors import BadInput
+from aegis.core.stops import Grade
+
+if TYPE_CHECKING:
+    from aegis.core.stops import Stop
 
 _WORDS_MAX = 1_000
 _stop_option = click.option(
@@ -58,13 +64,39 @@ def status(stop_id: str, as_json: bool) -> None:
 async def _recover(run: Session, stop_id: str, approver: str, root_cause: str, as_json: bool) -> None:
     async with desk(run) as here:
         found = await chosen(here, stop_id)
-        await here.orders.recover(found.id, by=who(run), approver=approver, root_cause=root_cause)
-        after = await taken_further(run, here, found.id, state="returning")
+        if await needs_account(here, found.plan.grade > Grade.G2):
+            await _ask(run, here, found, root_cause, as_json)
+            return
+        by = await known(run, here, "operate") or system_user()
+        await here.orders.recover(found.id, by=by, approver=approver, root_cause=root_cause)
+        await follow(run, here, found.id, as_json)
+
+
+async def _ask(run: Session, here: Desk, stop: Stop, root_cause: str, as_json: bool) -> None:
+    """Credentials and programs, where there are accounts: it counts when the account of another person agrees."""
+    from aegis.app.approving import ask_for_return
+    from aegis.stores.accounts import SqliteAccounts
+
+    if not root_cause:
+        raise BadInput("a return needs --root-cause", code="not_approved")
+    by = await acting(run, here, "operate")
+    kept, now = SqliteAccounts(here.database), here.clock.now()
+    asked = await ask_for_return(kept, stop.id, root_cause, new_id=here.new_id, by=by, now=now)
+    if as_json:
+        show_json("approval", id=asked.id, stop=stop.id, by=by)
+        return
+    show(asked.id)
+    say(f"This waits for a second person: aegis approve {asked.id}")
+
+
+async def follow(run: Session, here: Desk, stop_id: str, as_json: bool) -> None:
+    """See a return off, as far as it goes at once, and show how it stands. Raises `BadInput` when it was broken off."""
+    after = await taken_further(run, here, stop_id, state="returning")
     if as_json:
         show_json("stop", **plan_row(after))
     else:
         show_stop(after)
     if after.state == "returning":
         say("A running Aegis takes it through the ramp: aegis recover status")
-    elif after.state == "stopped":
+    elif after.state in ("stopped", "stopping"):
         raise BadInput(after.said[-1][1], code="not_ready")

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from aegis.cli.acting import acting, known, system_user
 from aegis.cli.books import books, who
 from aegis.cli.commands import Group, Speaking, json_option
-from aegis.cli.emergencies import desk, plan_row, scope_text, show_plan, show_stop, stamp, taken_further
+from aegis.cli.emergencies import desk, needs_account, plan_row, scope_text, show_plan, show_stop, stamp, taken_further
 from aegis.cli.session import Session, say, session, show, show_json
-from aegis.core.errors import BadInput
+from aegis.core.errors import BadInput, StoreError
 
 if TYPE_CHECKING:
     from aegis.core.ledger import Switch
+    from aegis.emergency.audit import AuditLog
     from aegis.emergency.planning import Order
 
 _WORDS_MAX = 200
@@ -104,6 +106,16 @@ def apply(plan: str, break_glass: bool, as_json: bool) -> None:
     anyio.run(_apply, session(), plan, break_glass, as_json)
 
 
+@stop.command("retry", examples=("aegis stop retry stp_01J...",))
+@click.argument("stop_id", metavar="STOP")
+@json_option
+def retry(stop_id: str, as_json: bool) -> None:
+    """Try again what STOP could not stop: the same targets, as they were planned."""
+    import anyio
+
+    anyio.run(_retry, session(), stop_id, as_json)
+
+
 @stop.command("history", examples=("aegis stop history",))
 @json_option
 def history(as_json: bool) -> None:
@@ -130,13 +142,16 @@ def resume(pairs: tuple[str, ...], everything: bool, reason: str, as_json: bool)
 async def _plan(run: Session, scope: dict[str, str], options: Mapping[str, Any], as_json: bool) -> None:
     """Make a plan and show it; keep it, and with --yes apply it."""
     async with desk(run) as here:
-        made = await here.orders.plan(_order(run, scope, options))
+        by = await known(run, here, "operate")
+        made = await here.orders.plan(_order(by or system_user(), scope, options))
         if not options["dry_run"]:
+            if by is None and await needs_account(here, bool(made.plan.second_person)):
+                by = await acting(run, here, "operate")
             await here.orders.keep(made)
         if not as_json:
             show_plan(made.plan)
         if options["yes"] and not options["dry_run"]:
-            await here.orders.apply(made.id, by=who(run))
+            await here.orders.apply(made.id, by=made.plan.by)
             made = await taken_further(run, here, made.id, state="stopping")
     if as_json:
         show_json("stop", **plan_row(made), kept=not options["dry_run"])
@@ -149,7 +164,7 @@ async def _plan(run: Session, scope: dict[str, str], options: Mapping[str, Any],
         say(f"To do exactly this within ten minutes: aegis stop apply {made.id}")
 
 
-def _order(run: Session, scope: dict[str, str], options: Mapping[str, Any]) -> Order:
+def _order(by: str, scope: dict[str, str], options: Mapping[str, Any]) -> Order:
     from datetime import UTC, datetime
 
     from aegis.config import scalars
@@ -167,7 +182,7 @@ def _order(run: Session, scope: dict[str, str], options: Mapping[str, Any]) -> O
         grade=Grade(options["grade"]),
         scope=scope,
         reason=options["reason"],
-        by=who(run),
+        by=by,
         percent=options["percent"],
         expires_ms=int(datetime.now(UTC).timestamp() * 1_000) + span if span else 0,
         pool=read(scalars.amount, "pool"),
@@ -177,8 +192,22 @@ def _order(run: Session, scope: dict[str, str], options: Mapping[str, Any]) -> O
 
 async def _apply(run: Session, plan: str, break_glass: bool, as_json: bool) -> None:
     async with desk(run) as here:
-        await here.orders.apply(plan, by=who(run), broken_glass=break_glass)
+        asked = await here.stops.get(plan)
+        two_people = bool(asked.plan.second_person) and not break_glass
+        strict = await needs_account(here, two_people)
+        by = await (acting if strict else known)(run, here, "operate") or system_user()
+        await here.orders.apply(plan, by=by, broken_glass=break_glass)
         done = await taken_further(run, here, plan, state="stopping")
+    if as_json:
+        show_json("stop", **plan_row(done))
+    else:
+        show_stop(done)
+
+
+async def _retry(run: Session, stop_id: str, as_json: bool) -> None:
+    async with desk(run) as here:
+        await here.orders.retry(stop_id, by=await known(run, here, "operate") or system_user())
+        done = await taken_further(run, here, stop_id, state="stopping")
     if as_json:
         show_json("stop", **plan_row(done))
     else:
@@ -216,8 +245,9 @@ async def _turn(run: Session, scope: dict[str, str] | None, reason: str, stopped
         at_ms = int(here.clock.now().timestamp() * 1_000)
         said = f"{reason} ({who(run)})" if reason else f"by {who(run)}"
         for one in scopes:
-            await here.ledger.turn(Switch(scope=one, stopped=stopped, reason=said, at_ms=at_ms, by=who(run)))
             facts = {"scope": scope_text(one), "reason": reason}
+            await _intend(here.audit, who(run), stopped, facts)
+            await here.ledger.turn(Switch(scope=one, stopped=stopped, reason=said, at_ms=at_ms, by=who(run)))
             await here.audit.note(who(run), "switch.stopped" if stopped else "switch.resumed", facts)
         left = [switch for switch in await here.ledger.switches() if switch.stopped]
     if as_json:
@@ -229,6 +259,16 @@ async def _turn(run: Session, scope: dict[str, str] | None, reason: str, stopped
         say(f"{scope_text(switch.scope)} stays stopped by {switch.stop}: aegis recover")
     if not scopes:
         show("nothing was stopped" if not planned else "nothing was turned")
+
+
+async def _intend(audit: AuditLog, by: str, stopped: bool, facts: Mapping[str, str]) -> None:
+    """What is about to be turned goes on record first. A log that cannot be written keeps nothing from being stopped."""
+    try:
+        await audit.note(by, "switch.stopping" if stopped else "switch.resuming", facts)
+    except StoreError as error:
+        if not stopped:
+            raise
+        say(f"This is not on the audit log: {error}")
 
 
 async def _list(run: Session, as_json: bool) -> None:

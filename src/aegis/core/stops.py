@@ -236,6 +236,14 @@ def stop_steps(plan: Plan) -> tuple[str, ...]:
     return (*steps, *map(target_step, plan.targets))
 
 
+def broken_off(stop: Stop) -> Stop:
+    """A return that does not go on: what was given back already has to be stopped again, as it was planned."""
+    back = {target_step(target) for target in stop.touched}.intersection(stop.given)
+    done = tuple(name for name in stop.done if name not in back)
+    after = replace(stop, done=done, given=(), tries={}, failed={})
+    return replace(after, state="stopping" if back else "stopped")
+
+
 def heard(stop: Stop, at_ms: int, words: str) -> Stop:
     """The stop with one more line of history; beyond `SAID_MAX` the oldest go."""
     return replace(stop, said=(*stop.said, (at_ms, words))[-SAID_MAX:])

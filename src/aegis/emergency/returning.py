@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from aegis.core.ramps import SHARES, Ramp, judge, usual_burn
-from aegis.core.stops import Check, Grade, Stop, heard, target_step
+from aegis.core.stops import Check, Grade, Stop, broken_off, heard, target_step
 from aegis.emergency.attempts import next_batch, try_all
 from aegis.emergency.ports import Checking, Parts, Surroundings
 from aegis.emergency.stopping import AEGIS, facts_of, note_outcomes, scope_words, switch_of, took_in
@@ -96,10 +96,7 @@ class Returning:
         await self._turn(stop, stop.plan.percent)
         await self._around.chronicle.note(stop, words, loud=True)
         await self._parts.audit.note(AEGIS, "return.broken_off", {"stop": stop.id, "why": words})
-        back = {target_step(target) for target in stop.touched}.intersection(stop.given)
-        done = tuple(name for name in stop.done if name not in back)
-        after = replace(self._heard(stop, words), done=done, given=(), tries={}, failed={})
-        return replace(after, state="stopping" if back else "stopped")
+        return broken_off(self._heard(stop, words))
 
     async def _over(self, stop: Stop) -> Stop:
         words = f"Returned: {scope_words(stop)}; root cause: {stop.root_cause}; approved by {stop.approver}"
