@@ -14,7 +14,10 @@ from aegis.cli.session import Session, say, session, show
     cls=Group,
     name="report",
     examples=("aegis report incident inc_01J... --out report.md", "aegis report cost --days 30 --out costs.html"),
-    lazy={"cost": ("aegis.cli.report_cost:command", "What the last days cost, and what was avoided.")},
+    lazy={
+        "cost": ("aegis.cli.report_cost:command", "What the last days cost, and what was avoided."),
+        "weekly": ("aegis.cli.report_weekly:command", "The week in figures, shown or sent by mail."),
+    },
 )
 def group() -> None:
     """Reports, written from what is on record."""

@@ -12,6 +12,7 @@ from aegis.config.reach import reach
 from aegis.config.sections.budgets import BudgetSection, Levels, Rolling, ThrottleSection, Windows
 from aegis.config.sections.gateway import GatewaySection, UpstreamSection
 from aegis.config.sections.people import InhibitionSection
+from aegis.config.sections.reports import WeeklySection
 from aegis.config.sections.root import (
     BackupSection,
     EmergencySection,
@@ -37,6 +38,7 @@ from aegis.config.settings import (
     Store,
     Upstream,
     Value,
+    WeeklySettings,
 )
 from aegis.core.anomalies import AnomalyPolicy
 from aegis.core.breakers import BreakerPolicy
@@ -45,6 +47,7 @@ from aegis.core.calls import Priority
 from aegis.core.matching import Team
 from aegis.core.prices import Price
 from aegis.core.references import Reference
+from aegis.core.schedules import DAYS
 from aegis.core.silences import Inhibition
 from aegis.core.throttles import ThrottleCurve
 from aegis.core.windows import WindowKind, WindowPolicy
@@ -73,6 +76,7 @@ def settings(root: RootSection) -> Config:
         inhibitions=tuple(_inhibition(section) for section in root.inhibitions),
         heartbeat=_heartbeat(root.heartbeat) if root.heartbeat else None,
         backup=_backup(root.backup) if root.backup else None,
+        weekly=_weekly(root.reports.weekly) if root.reports.weekly else None,
         audit_file=Path(root.audit.file).expanduser() if root.audit.file else None,
         accounts=AccountSettings(session_ms=root.accounts.session, two_people_above=root.accounts.two_people_above_usd),
         inbound={name: _connector(section) for name, section in _sections(root.inbound)},
@@ -286,6 +290,11 @@ def _heartbeat(section: HeartbeatSection) -> HeartbeatSettings:
 def _backup(section: BackupSection) -> BackupSettings:
     to = Path(section.to).expanduser()
     return BackupSettings(every_ms=section.every, keep=section.keep, to=to, passphrase=section.passphrase)
+
+
+def _weekly(section: WeeklySection) -> WeeklySettings:
+    weekday = DAYS.index(section.day[:3])
+    return WeeklySettings(to=tuple(section.to), weekday=weekday, minute=section.at, zone=section.zone)
 
 
 def _price(name: str, section: PriceSection) -> tuple[tuple[str, str], Price]:

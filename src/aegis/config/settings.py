@@ -162,6 +162,16 @@ class BackupSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WeeklySettings:
+    """The weekly mail: `weekday` from Monday (0), `minute` after midnight in `zone`; no `to` means the connector's own."""
+
+    to: tuple[str, ...]
+    weekday: int
+    minute: int
+    zone: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccountSettings:
     """How long a session lasts; the amount (nano-dollars) above which a budget needs a second person (None: never)."""
 
@@ -208,6 +218,7 @@ class Config:
     inhibitions: tuple[Inhibition, ...] = ()
     heartbeat: HeartbeatSettings | None = None
     backup: BackupSettings | None = None
+    weekly: WeeklySettings | None = None
     audit_file: Path | None = Path("audit.jsonl")
     """As written: a relative one stands in the state folder."""
     accounts: AccountSettings = field(default_factory=AccountSettings)

@@ -20,7 +20,7 @@ from aegis.core.addresses import is_loopback
 from aegis.core.errors import Billed, ConfigError, ServiceError
 from aegis.core.incidents import Severity
 from aegis.core.notifications import Fact, Notification, Receipt
-from aegis.core.outlets import Letter, Mail, MailServer, Security
+from aegis.core.outlets import Letter, Mail, MailServer, Security, Written
 from aegis.core.plaintext import defang, fit, lines, one_line, web_link
 from aegis.core.ports import Clock, Http, NewId, Probed
 from aegis.core.secret import Secret
@@ -115,6 +115,20 @@ def payload(
         mail["X-Priority"] = "1"
     mail.set_content(text_part(notification, bridge), cte="quoted-printable")
     mail.add_alternative(html_part(notification, bridge), subtype="html", cte="quoted-printable")
+    return mail
+
+
+def report_mail(report: Written, *, sender: str, to: Sequence[str]) -> EmailMessage:
+    """A report of ours as a mail: its key is its Message-ID, so that one handed in twice is one mail."""
+    mail = EmailMessage(policy=SMTP)
+    mail["From"] = f"Aegis <{sender}>"
+    mail["To"] = ", ".join(to)
+    mail["Subject"] = fit(one_line(report.title), SUBJECT_MAX) or "Aegis"
+    mail["Date"] = format_datetime(report.at)
+    mail["Message-ID"] = f"<{_word(report.key)}@{sender.rpartition('@')[2]}>"
+    mail["Auto-Submitted"] = "auto-generated"
+    mail.set_content(report.text, cte="quoted-printable")
+    mail.add_alternative(report.html, subtype="html", cte="quoted-printable")
     return mail
 
 
@@ -225,6 +239,13 @@ class Email:
             raise ServiceError(NAME, "that is no e-mail address", retryable=False, billed=Billed.NO)
         return await self._post(notification, (to,), bridge=bridge)
 
+    async def deliver(self, report: Written, to: Sequence[str]) -> str:
+        """One mail with a report of ours, to these addresses or to everybody who is told by default."""
+        people = tuple(to) or self._config.to
+        if not all(self.accepts(address) for address in people):
+            raise ServiceError(NAME, "one of the addresses is no e-mail address", retryable=False, billed=Billed.NO)
+        return (await self._hand_in(report_mail(report, sender=self._config.sender, to=people), people)).note
+
     async def probe(self) -> Probed:
         """Sign in and out again."""
         return Probed(asked=True, text=await self._mail.ask(self._config.server, NAME))
@@ -233,8 +254,10 @@ class Email:
         self, notification: Notification, to: Sequence[str], *, after: str = "", bridge: str = ""
     ) -> Receipt:
         sender = self._config.sender
-        mail = payload(notification, sender=sender, to=to, after=after, bridge=bridge)
-        number = str(mail["Message-ID"])
+        return await self._hand_in(payload(notification, sender=sender, to=to, after=after, bridge=bridge), to)
+
+    async def _hand_in(self, mail: EmailMessage, to: Sequence[str]) -> Receipt:
+        sender, number = self._config.sender, str(mail["Message-ID"])
         had = self._taken.get(number, frozenset())
         left = tuple(address for address in to if address not in had)
         if not left:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final, Literal
 
+from aegis.core.forecasts import Forecast
 from aegis.core.money import Nanos
 
 Method = Literal["gate", "folding", "severity", "cache", "downgrade"]
@@ -157,3 +158,12 @@ class Recorded:
     analyses: Counted
     incidents: IncidentCount
     emergencies: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeekInCosts:
+    """Seven whole days beside the seven before, and what every budget will come to."""
+
+    week: CostReport
+    before: Nanos
+    forecasts: tuple[Forecast, ...]

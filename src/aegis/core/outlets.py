@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from datetime import datetime
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from aegis.core.secret import Secret
 
@@ -46,6 +47,19 @@ class Posted:
     deferred: Mapping[str, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """A report of ours on its way to a mailbox, as text and as HTML. Whatever came from outside is escaped in both. The
+    same `key` is the same report: handed in twice it is one mail.
+    """
+
+    key: str
+    title: str
+    at: datetime
+    text: str = field(repr=False)
+    html: str = field(repr=False)
+
+
 class Mail(Protocol):
     """Hands letters to a mail server, one attempt each. Raises `ServiceError` when it took the letter for nobody."""
 
@@ -72,3 +86,11 @@ class CatchAll(Protocol):
         """Whether the library knows this kind of address. Raises `ConfigError` when the library is missing."""
 
     async def tell(self, service: str, address: Secret, *, title: str, text: str, kind: str) -> None: ...
+
+
+@runtime_checkable
+class Mailbox(Protocol):
+    """Takes reports by mail. Raises `ServiceError` while somebody has to wait; asking again with the same report is harmless."""
+
+    async def deliver(self, report: Written, to: Sequence[str]) -> str:
+        """Hand it in for these addresses (none: those that are told by default); returns what there is to note."""

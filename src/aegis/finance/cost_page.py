@@ -33,8 +33,8 @@ svg { width: 100%; height: auto; max-height: 12rem; } .bar-free { fill: var(--fr
 """Inside the page: it is read from a disk or in a mail, where no other file is at hand."""
 
 
-def page(report: CostReport) -> str:
-    """The report as a whole HTML document. Text from outside is escaped."""
+def page(report: CostReport, *, above: str = "") -> str:
+    """The report as a whole HTML document. Text from outside is escaped; `above` is HTML of ours that comes first."""
     picture = day_columns(
         [(f"{day.day:%d %b}", day.cost, f"{day.day}: {money(day.cost)}") for day in report.days],
         spoken=f"Cost by day, {span(report)}: {money(report.total.cost)} in all, {money(report.average_day)} a day",
@@ -42,19 +42,20 @@ def page(report: CostReport) -> str:
     parts = [
         "<h1>What it cost</h1>",
         f"<p class=soft>{escape(span(report))} · generated {when(report.generated_at)}, from the ledger; days are UTC</p>",
+        above,
         "<dl>"
         + "".join(f"<dt>{_text(name)}</dt><dd>{_text(value)}</dd>" for name, value in key_figures(report))
         + "</dl>",
-        "<h2>By day</h2>" + picture + _table(("Day", "Cost", "Dearest service"), days(report)),
+        "<h2>By day</h2>" + picture + table_of(("Day", "Cost", "Dearest service"), days(report)),
     ]
     for name, shares in report.by.items():
         if shares:
             head = (name.capitalize(), "Calls", "Cached", "Refused", "Cost")
-            parts.append(f"<h2>By {_text(name)}</h2>" + _table(head, rows(shares)))
+            parts.append(f"<h2>By {_text(name)}</h2>" + table_of(head, rows(shares)))
     how = "".join(f"<li>{_text(METHODS[one.method].capitalize())}: {_text(one.how)}.</li>" for one in report.avoided)
     parts.append(
         "<h2>Avoided</h2><p>An estimate, each line with its method. What could not be valued counts as nothing.</p>"
-        + _table(("What", "Events", "Not valued", "Avoided"), map(avoided_row, report.avoided))
+        + table_of(("What", "Events", "Not valued", "Avoided"), map(avoided_row, report.avoided))
         + f"<ul class=soft>{how}</ul>"
     )
     parts.append(f"<h2>Analysis against a baseline</h2><p>{_text(against(report.saving).replace('`', ''))}</p>")
@@ -66,7 +67,8 @@ def page(report: CostReport) -> str:
     )
 
 
-def _table(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+def table_of(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """A table of text: every cell is escaped."""
     head = "".join(f'<th scope="col">{_text(name)}</th>' for name in heads)
     body = "".join("<tr>" + "".join(f"<td>{_text(cell)}</td>" for cell in line) + "</tr>" for line in lines)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

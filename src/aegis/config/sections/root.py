@@ -25,6 +25,7 @@ from aegis.config.sections.people import (
     RotationSection,
 )
 from aegis.config.sections.reach import CredentialsSection, DockerSection, KubernetesSection, ProcessesSection
+from aegis.config.sections.reports import ReportsSection
 from aegis.config.sections.services import ServicesSection
 from aegis.config.sections.when import WhenSection
 from aegis.core.anomalies import DETECTORS, Detector
@@ -235,6 +236,7 @@ class RootSection(Section):
     emergency: EmergencySection = Field(default_factory=EmergencySection)
     anomalies: AnomaliesSection = Field(default_factory=AnomaliesSection)
     backup: BackupSection | None = None
+    reports: ReportsSection = Field(default_factory=ReportsSection)
     audit: AuditSection = Field(default_factory=AuditSection)
     accounts: AccountsSection = Field(default_factory=AccountsSection)
     detection: DetectionSection = Field(default_factory=DetectionSection)
