@@ -6,11 +6,11 @@ import asyncio
 import socket
 
 import pytest
+from tests.transport.scripted import Wire as Served
+from tests.transport.scripted import scripted
 
 from aegis.transport.wire import Broken, Came
 from aegis.transport.wires import Place, Wires, first_to_answer
-from tests.transport.scripted import Wire as Served
-from tests.transport.scripted import scripted
 
 pytestmark = pytest.mark.anyio
 
