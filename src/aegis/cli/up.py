@@ -46,7 +46,7 @@ async def _up(run: Session, sandbox: bool) -> None:
     listener = listen(server.host, server.port)
     address = server.public_url or f"http://{server.host}:{listener.getsockname()[1]}"
     _log_to_stderr(run)
-    async with opened(run, sandbox=sandbox, observers=(_logged,), link_base=address) as (app, _):
+    async with opened(run, sandbox=sandbox, observers=(_logged,), link_base=address) as (app, world):
         from aegis.web.server import create
 
         await app.audit.note(who(run), "config.loaded", config_facts(run.config()))
@@ -54,7 +54,12 @@ async def _up(run: Session, sandbox: bool) -> None:
         here = server.host if is_loopback(server.host) else "127.0.0.1"
         keep_address(app.home, f"http://{here}:{listener.getsockname()[1]}")
         public = urlsplit(server.public_url).hostname
-        face = create(app, access=access, hosts=frozenset([public] if public else []))
+        face = create(
+            app,
+            access=access,
+            hosts=frozenset([public] if public else []),
+            received=world.tallies if world else None,
+        )
         signs_in = "/sign-in" if await app.accounts.kept.any() else access.sign_in_path()
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             async with serving(face, listener), anyio.create_task_group() as tasks:

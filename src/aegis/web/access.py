@@ -20,6 +20,7 @@ from aegis.app.accounts import Accounts
 from aegis.core.errors import StoreError
 from aegis.core.roles import Person
 from aegis.core.secret import Secret
+from aegis.web.dashboard.forms import FORM_TOKEN
 from aegis.web.problems import on_error, problem
 from aegis.web.rights import right_for
 
@@ -82,6 +83,12 @@ class Access:
         self._code = None
         return self._session
 
+    def form_token(self, request: Request, person: Person) -> str:
+        """What every form of this sign-in's pages carries: nobody else can work it out."""
+        held = request.cookies.get(COOKIE, "") or f"{person.name} {request.headers.get('authorization', '')}"
+        said = held.encode("utf-8", "backslashreplace")
+        return hmac.new(self._token.reveal().encode(), b"aegis.form/1\0" + said, "sha256").hexdigest()
+
     async def has_accounts(self) -> bool:
         """Whether people sign in with accounts. Raises `StoreError`."""
         return self.accounts is not None and await self.accounts.kept.any()
@@ -138,6 +145,7 @@ class Guard:
         if person is None:
             return _sign_in_first(request, accounts=accounts)
         scope[PERSON] = person
+        scope[FORM_TOKEN] = self.access.form_token(request, person)
         if not accounts:
             return self.app
         if "authorization" not in request.headers and _unproven_write(request):

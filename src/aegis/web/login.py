@@ -19,7 +19,8 @@ from aegis.app import App
 from aegis.core.errors import BadInput, RateLimited
 from aegis.core.secret import Secret
 from aegis.web.access import COOKIE, Access
-from aegis.web.problems import problem
+from aegis.web.dashboard.forms import read_form
+from aegis.web.problems import on_error, problem
 
 FORM_COOKIE: Final = "aegis_form"
 FORM_BYTES_MAX: Final = 8_192
@@ -52,6 +53,10 @@ def sign_in_routes(app: App, access: Access) -> tuple[Route, ...]:
         return answer
 
     async def sign_out(request: Request) -> Response:
+        try:
+            await read_form(request)
+        except BadInput as refused:
+            return await on_error(request, refused)
         await app.accounts.sign_out(request.cookies.get(COOKIE, ""))
         answer = RedirectResponse("/sign-in", 303)
         answer.delete_cookie(COOKIE)

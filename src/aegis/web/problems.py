@@ -41,7 +41,7 @@ async def on_error(_: Request, error: Exception) -> Response:
     for kind, status, code in _STATUS:
         if isinstance(error, kind):
             if isinstance(error, BadInput):
-                return problem(413 if error.code == "too_large" else status, error.code, str(error))
+                return problem({"too_large": 413, "stale_form": 403}.get(error.code, status), error.code, str(error))
             wait = error.retry_after_ms if isinstance(error, Refused | ServiceError) else None
             headers = {"Retry-After": str(-(-wait // 1000))} if wait is not None else None
             return problem(status, code, str(error), headers=headers)

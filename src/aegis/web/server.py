@@ -4,7 +4,7 @@ for, all behind one guard.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.resources import files
 
 import anyio
@@ -16,9 +16,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from aegis.app import App
 from aegis.core.incidents import Status
+from aegis.sandbox.records import Tally
 from aegis.web.access import Access, Guard
 from aegis.web.feed import Feed
 from aegis.web.gateway import Gateway
+from aegis.web.latency import Latencies
 from aegis.web.login import sign_in_routes
 from aegis.web.metrics import Metrics
 from aegis.web.problems import problem
@@ -69,11 +71,19 @@ class Face:
             await self._app(scope, receive, send)
 
 
-def create(app: App, *, access: Access, hosts: frozenset[str] = frozenset(), banner: str = "") -> Face:
+def create(
+    app: App,
+    *,
+    access: Access,
+    hosts: frozenset[str] = frozenset(),
+    banner: str = "",
+    received: Callable[[], Mapping[str, Tally]] | None = None,
+) -> Face:
     """The whole HTTP face of `app`. `hosts` are the names it may be called by beside loopback; `banner` is a line on
-    every page (the demo says that nothing left this machine).
+    every page (the demo says that nothing left this machine); `received` is what a sandbox behind it got.
     """
-    feed, metrics = Feed(), Metrics()
+    feed, metrics, latencies = Feed(), Metrics(), Latencies()
+    app.hub.add(latencies)
     access.accounts = app.accounts
     app.hub.add(feed)
     app.hub.add(metrics)
@@ -81,7 +91,7 @@ def create(app: App, *, access: Access, hosts: frozenset[str] = frozenset(), ban
     def desk() -> ASGIApp:
         from aegis.web.desk import desk as made
 
-        return made(app, feed, banner=banner)
+        return made(app, feed, banner=banner, latencies=latencies, received=received)
 
     def inbound() -> ASGIApp:
         from aegis.web.inbound.routes import inbound as made

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from aegis.app import ServiceState, Taken
 from aegis.core.budgets import Balance
 from aegis.core.feed import FeedLine
-from aegis.core.incidents import AnalysisSource, Incident, Severity
+from aegis.core.incidents import AnalysisSource, Incident
 from aegis.core.money import Nanos, format_usd, show_usd
 from aegis.core.techniques import TECHNIQUES
 from aegis.governor.gates import ServiceStatus
@@ -59,6 +58,7 @@ def incident_row(incident: Incident) -> dict[str, Any]:
         "cost_usd": format_usd(incident.cost),
         "first_seen": stamp(incident.first_seen),
         "last_seen": stamp(incident.last_seen),
+        "first_time": f"{incident.first_seen:%d %b %H:%M:%S}",
         "last_time": f"{incident.last_seen:%d %b %H:%M:%S}",
     }
 
@@ -73,6 +73,7 @@ def incident_page(incident: Incident) -> dict[str, Any]:
     techniques = [f"{t} {TECHNIQUES[t].name}" if t in TECHNIQUES else t for t in incident.techniques]
     return {
         "incident": incident_row(incident),
+        "entity": incident.entity.value,
         "techniques": techniques,
         "analysis": _analysis(incident),
         "findings": [_finding(finding) for finding in incident.findings],
@@ -188,27 +189,6 @@ def gate_row(status: ServiceStatus) -> dict[str, Any]:
         "throttle": status.throttle.name.lower(),
         "waiting": status.waiting,
     }
-
-
-def figures(
-    balances: Sequence[Balance], unresolved: Sequence[Incident], services: Sequence[dict[str, Any]]
-) -> list[dict[str, str]]:
-    """The four numbers on top of the first page."""
-    open_by = Counter(incident.severity for incident in unresolved)
-    urgent = open_by[Severity.CRITICAL] + open_by[Severity.HIGH]
-    money = [line for line in balances if line.unit == "usd"]
-    tightest = max(money, key=lambda line: line.settled * 1_000 // max(line.limit, 1), default=None)
-    spent = show_usd(tightest.settled) if tightest else "$0.00"
-    left = show_usd(max(tightest.limit - tightest.settled - tightest.held, 0)) if tightest else "no budget"
-    about = f"of {tightest.budget}, {tightest.window}" if tightest else "set one under budgets:"
-    troubled = sum(service["tone"] == "high" for service in services)
-    return [
-        {"label": "incidents HIGH or CRITICAL", "value": str(urgent), "tone": "critical" if urgent else "good"},
-        {"label": "incidents open", "value": str(len(unresolved)), "tone": ""},
-        {"label": f"spent {about}", "value": spent, "tone": ""},
-        {"label": f"left {about}", "value": left, "tone": ""},
-        {"label": "services that need attention", "value": str(troubled), "tone": "high" if troubled else "good"},
-    ]
 
 
 def feed_rows(lines: Iterable[FeedLine]) -> list[dict[str, Any]]:

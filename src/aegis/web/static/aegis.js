@@ -1,7 +1,8 @@
-// The live parts of the dashboard: the feed by server-sent events, and the rest of the page read again when it changed.
+// The live parts of the dashboard: the feed by server-sent events, and what may change on a page read again.
 "use strict";
 
 const FEED_LINES = 80;
+const QUIET_MS = 10000; // times, ramps and buckets move also when nothing happens
 
 function row(line) {
   const item = document.createElement("li");
@@ -30,10 +31,47 @@ function countAgain(item, line) {
   item.querySelector("time").textContent = line.at.slice(11, 19);
 }
 
+// Put the new content of a part in its place, and the keyboard back to where it was.
+function replacePart(part, next) {
+  const focused = document.activeElement;
+  const inside = part.contains(focused) ? focused : null;
+  if (inside && inside.matches("input, select, textarea")) return;
+  const links = (where) => [...where.querySelectorAll("a[href], button, summary, [tabindex]")];
+  const at = inside ? links(part).indexOf(inside) : -1;
+  const href = inside ? inside.getAttribute("href") : null;
+  const scrolled = [...part.querySelectorAll(".feed, .scroll")].map((one) => [one.scrollTop, one.scrollLeft]);
+  part.innerHTML = next.innerHTML;
+  [...part.querySelectorAll(".feed, .scroll")].forEach((one, number) => {
+    if (scrolled[number]) [one.scrollTop, one.scrollLeft] = scrolled[number];
+  });
+  if (inside) {
+    const again = links(part);
+    const target = (href && again.find((one) => one.getAttribute("href") === href)) || again[at];
+    if (target) target.focus({ preventScroll: true });
+  }
+  reachable(part);
+}
+
+// What can be scrolled sideways can be reached by the keyboard, and only that.
+function reachable(where) {
+  for (const one of where.querySelectorAll(".scroll")) {
+    const wide = one.scrollWidth > one.clientWidth + 1;
+    if (wide) {
+      one.tabIndex = 0;
+      one.setAttribute("role", "region");
+      const title = one.closest("section")?.querySelector("h2");
+      one.setAttribute("aria-label", title ? title.textContent.trim() : "Table");
+    } else if (one.tabIndex === 0) {
+      for (const name of ["tabindex", "role", "aria-label"]) one.removeAttribute(name);
+    }
+  }
+}
+
 let reading = false;
 let again = false;
 
 async function refresh() {
+  if (document.hidden) return;
   if (reading) { again = true; return; }
   reading = true;
   try {
@@ -42,22 +80,31 @@ async function refresh() {
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
       for (const part of document.querySelectorAll("[data-live]")) {
         const next = fresh.getElementById(part.id);
-        if (next && next.innerHTML !== part.innerHTML) part.innerHTML = next.innerHTML;
+        if (next && next.innerHTML !== part.innerHTML) replacePart(part, next);
       }
     }
   } catch { /* the next change tries again */ }
   setTimeout(() => { reading = false; if (again) { again = false; refresh(); } }, 1000);
 }
 
-const list = document.getElementById("feed-lines");
-if (list) {
+if (document.querySelector("[data-live]")) {
+  const list = document.getElementById("feed-lines");
   const source = new EventSource("/api/feed");
   source.onmessage = (message) => {
-    const line = JSON.parse(message.data);
-    const newest = list.firstElementChild;
-    if (newest && newest.querySelector("a, span").textContent === line.text) countAgain(newest, line);
-    else list.prepend(row(line));
-    while (list.children.length > FEED_LINES) list.lastElementChild.remove();
+    if (list) {
+      const line = JSON.parse(message.data);
+      const newest = list.firstElementChild;
+      if (newest && newest.querySelector("a, span").textContent === line.text) countAgain(newest, line);
+      else list.prepend(row(line));
+      while (list.children.length > FEED_LINES) list.lastElementChild.remove();
+      document.getElementById("feed-empty")?.remove();
+    }
     refresh();
   };
+  setInterval(refresh, QUIET_MS);
+  document.addEventListener("visibilitychange", refresh);
 }
+
+reachable(document);
+addEventListener("resize", () => reachable(document));
+for (const one of document.querySelectorAll(".filter select")) one.addEventListener("change", () => one.form.requestSubmit());

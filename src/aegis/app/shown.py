@@ -1,0 +1,114 @@
+"""What the dashboard reads beside the parts of a running Aegis: lists, the calls behind a number, sums, forecasts.
+
+Policy: pages read short rows and sums, never whole records; what takes long to work out is remembered for a moment.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from aegis.app.finance import forecasts
+from aegis.app.keydesk import KeyDesk
+from aegis.app.keyring import pepper
+from aegis.core.budgets import Balance
+from aegis.core.forecasts import Forecast
+from aegis.core.ledger import Switch
+from aegis.core.virtualkeys import VirtualKey
+from aegis.stores.calls import CallLine, CallsFound, CallsWanted, calls, calls_of_incident
+from aegis.stores.database import Database
+from aegis.stores.incident_list import SqliteIncidentList
+from aegis.stores.ledger import SqliteLedger
+from aegis.stores.lookups import SqliteLookups
+from aegis.stores.spend_sums import Sums, sums
+from aegis.stores.stops import SqliteStops
+
+if TYPE_CHECKING:
+    from aegis.app.running import App
+
+FORECAST_SECONDS: Final = 30
+"""How long a forecast is shown before it is made again: some ten milliseconds a budget, and it moves by the hour."""
+TURNS_SHOWN: Final = 50
+
+
+@dataclass(slots=True)
+class Shown:
+    """What pages read of one store."""
+
+    app: App
+    database: Database
+    _listing: SqliteIncidentList
+    stops: SqliteStops
+    ledger: SqliteLedger
+    lookups: SqliteLookups
+    _filled: bool = False
+    _forecasts: tuple[datetime, Sequence[Forecast]] | None = field(default=None)
+
+    async def lists(self) -> SqliteIncidentList:
+        """The lists of incidents; those of an older store are made at the first look. Raises `StoreError`."""
+        if not self._filled:
+            await self._listing.fill_in()
+            self._filled = True
+        return self._listing
+
+    async def forecasts(self, balances: Sequence[Balance]) -> Sequence[Forecast]:
+        """A forecast for every budget line, at most half a minute old. Raises `StoreError`."""
+        now = self.app.clock.now()
+        if self._forecasts is None or not timedelta(0) <= now - self._forecasts[0] < timedelta(
+            seconds=FORECAST_SECONDS
+        ):
+            assert self.app.spendwatch is not None, "an opened Aegis has its watch over spending"
+            made = await forecasts(self.app.spendwatch.hours, self.app.governor.budgets, balances, now)
+            self._forecasts = now, made
+        return self._forecasts[1]
+
+    async def hours(self, scope: Mapping[str, str], since: datetime) -> Mapping[tuple[str, ...], Mapping[int, int]]:
+        """Cost by the hour of a scope. Raises `StoreError`."""
+        assert self.app.spendwatch is not None, "an opened Aegis has its watch over spending"
+        return await self.app.spendwatch.hours.by_hour(since, scope)
+
+    async def sums(self, since: datetime, until: datetime) -> Sums:
+        """What a stretch of hours came to. Raises `StoreError`."""
+        return await sums(self.database, since, until)
+
+    async def calls(self, wanted: CallsWanted, limit: int) -> CallsFound:
+        """The calls behind a number. Raises `StoreError`."""
+        return await calls(self.database, wanted, limit)
+
+    async def calls_of_incident(self, incident_id: str, since: datetime, limit: int) -> Sequence[CallLine]:
+        return await calls_of_incident(self.database, incident_id, since, limit)
+
+    async def turns(self) -> Sequence[Switch]:
+        """The newest turns of all switches, newest first. Raises `StoreError`."""
+        return await self.ledger.turns(TURNS_SHOWN)
+
+    async def keys(self) -> Sequence[VirtualKey]:
+        """Every virtual key of record, newest first. Raises `StoreError`."""
+        return list(reversed(await self.app.keys.store.all()))
+
+    def keydesk(self, who: str, routes: Sequence[str]) -> KeyDesk:
+        """Where `who` makes and ends keys; `routes` are those that a key may be held to."""
+        return KeyDesk(
+            self.app.keys.store,
+            clock=self.app.clock,
+            pepper=pepper(self.app.home),
+            randbits=secrets.randbits,
+            routes=routes,
+            noted=self.app.audit.note,
+            who=who,
+        )
+
+
+def shown_of(app: App, database: Database) -> Shown:
+    """What pages read of the store of a running Aegis."""
+    return Shown(
+        app,
+        database,
+        SqliteIncidentList(database),
+        SqliteStops(database),
+        SqliteLedger(database, app.clock),
+        SqliteLookups(database),
+    )
