@@ -33,10 +33,12 @@ from aegis.app.services import (
     quotas,
     used_names,
 )
+from aegis.app.shown import shown_of
 from aegis.app.spendwatch import watching
 from aegis.app.system import SystemClock, random_ids
 from aegis.app.telling import Told, heartbeat_of, tell_by
 from aegis.app.trying import Tried, ask_all
+from aegis.app.weekly import weekly_of
 from aegis.config.settings import Config
 from aegis.core.budgets import Budget
 from aegis.core.incidents import Severity
@@ -141,12 +143,13 @@ async def open_app(
         app = await _wired(config, home, machine, hub, database, parts, governor, detector, told)
         ask = partial(ask_all, config, parts, http, resolve=resolve, clock=clock)
         await _stop_and_return(app, opened, database, hub, resolve, ask)
-        app.spendwatch = watching(app, database)
+        app.spendwatch, app.shown = watching(app, database), shown_of(app, database)
         app.inbound = open_inbound(app, SqliteArrivals(database), http, found, links)
         app.messengers, app.heartbeat = messengers, heartbeat_of(app, http, resolve)
         app.gateway = GatewayParts(settings=config.gateway, upstreams=behind, keys=app.keys)
         opened.push_async_callback(app.gateway.close)
         app.backups = backups_of(config, home, resolve, locks, machine.ids())
+        app.weekly = weekly_of(app, database, prices, parts.connectors)
         hub.add(app.notice, app.actions.notice, *app.batches)
         await app.pipeline.resume()
         for chore in app.chores:

@@ -23,7 +23,10 @@ from aegis.app.heartbeat import Heartbeat
 from aegis.app.hub import Hub
 from aegis.app.inbound import Inbound
 from aegis.app.keyring import KeyRing
+from aegis.app.shown import Shown
 from aegis.app.spendwatch import Watching
+from aegis.app.weekly import LOOK_MS as WEEKLY_LOOK_MS
+from aegis.app.weekly import WeeklyMail
 from aegis.config.settings import Config
 from aegis.core.errors import StoreError
 from aegis.core.incidents import Event
@@ -140,8 +143,12 @@ class App:
     """Stop and return; there once the parts are wired."""
     backups: Backups | None = None
     """Backups by the clock, where they are configured."""
+    weekly: WeeklyMail | None = None
+    """The weekly mail, where it is configured."""
     spendwatch: Watching | None = None
     """The watch over spending; there once the parts are wired."""
+    shown: Shown | None = None
+    """What the dashboard reads; there once the parts are wired."""
     gateway: GatewayParts | None = None
     """What the gateway stands on; there once the parts are wired."""
 
@@ -279,6 +286,8 @@ class App:
             loops.every(self.config.heartbeat.every_ms, self.heartbeat.beat, name="heartbeat")
         if self.backups is not None:
             loops.every(LOOK_MS, self.backups.tick, name="backup")
+        if self.weekly is not None:
+            loops.every(WEEKLY_LOOK_MS, self.weekly.tick, name="weekly report")
         self.health = loops.health
         await loops.run()
 
