@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
@@ -12,6 +13,12 @@ import click
 from aegis.cli.commands import Speaking
 from aegis.cli.session import Session, say, session
 from aegis.core.telemetry import Happened, LoopFailed
+
+if TYPE_CHECKING:
+    from aegis.web.server import Face
+
+GARBAGE = 10_000
+"""Objects more than were freed since, before the collector looks: some hundred calls under way have a few thousand."""
 
 
 @click.command(cls=Speaking, examples=("aegis up", "aegis up --set server.listen=127.0.0.1:9000"))
@@ -64,13 +71,23 @@ async def _up(run: Session, sandbox: bool) -> None:
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             async with serving(face, listener), anyio.create_task_group() as tasks:
                 tasks.start_soon(app.run)
-                tasks.start_soon(face.warm)
+                tasks.start_soon(_settle, face)
                 say(f"Aegis listens on {address}")
                 say(f"Sign in{'' if signs_in == '/sign-in' else ' once'}: {address}{signs_in}")
                 async for _signal in signals:
                     break
                 say("stopping")
                 tasks.cancel_scope.cancel()
+
+
+async def _settle(face: Face) -> None:
+    """Once everything is loaded, it stays: the collector need not look through it again and again."""
+    import gc
+
+    await face.warm()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE, *gc.get_threshold()[1:])
 
 
 async def _has_accounts(run: Session) -> bool:
