@@ -6,13 +6,15 @@ words what it shows. All coordinates are whole numbers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT = 720, 240
 LEFT, RIGHT, TOP, BOTTOM = 64, 16, 14, 30
 """Room around a chart: amounts on the left, times below."""
+LABEL_HEIGHT = 14
+"""Two amounts nearer than this would be printed over each other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +40,9 @@ def burn_up(
     `said` are the marks' amounts as people read them.
     """
     spent = shown.points[-1][1] if shown.points else 0
-    most = max([spent, 1, *shown.marks.values(), *([shown.band[1]] if shown.band else [])])
+    most = max([spent, 1, *shown.marks.values()])
+    if shown.band:  # what is expected may be far above the limit: then the cone leaves the picture
+        most = max(most, min(shown.band[1], most * 3 // 2))
     most += most // 12
     span = max(1, shown.ends_ms - shown.starts_ms)
 
@@ -47,20 +51,16 @@ def burn_up(
         return LEFT + inside * (WIDTH - LEFT - RIGHT) // span
 
     def y(amount: int) -> int:
-        return HEIGHT - BOTTOM - min(amount, most) * (HEIGHT - TOP - BOTTOM) // most
+        return HEIGHT - BOTTOM - amount * (HEIGHT - TOP - BOTTOM) // most
 
     bottom = HEIGHT - BOTTOM
     parts = [_begin("chart", WIDTH, HEIGHT, title, spoken)]
     for at_ms, words in ticks:
         parts.append(f'<line class="grid" x1="{x(at_ms)}" x2="{x(at_ms)}" y1="{TOP}" y2="{bottom}"/>')
         parts.append(f'<text class="tick" x="{x(at_ms)}" y="{HEIGHT - 10}" text-anchor="middle">{escape(words)}</text>')
-    for name, amount in shown.marks.items():
-        parts.append(
-            f'<line class="mark mark-{name}" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(amount)}" y2="{y(amount)}"/>'
-        )
-        parts.append(
-            f'<text class="tick" x="{LEFT - 6}" y="{y(amount) + 4}" text-anchor="end">{escape(said.get(name, ""))}</text>'
-        )
+    parts += _marks(shown, said, y)
+    inner = f'x="{LEFT}" y="{TOP}" width="{WIDTH - LEFT - RIGHT}" height="{bottom - TOP}"'
+    parts.append(f'<svg class="plot" {inner} viewBox="{LEFT} {TOP} {WIDTH - LEFT - RIGHT} {bottom - TOP}">')
     now_x, spent_y = x(shown.now_ms), y(spent)
     if shown.band is not None:
         low, middle, high = shown.band
@@ -75,8 +75,22 @@ def burn_up(
         parts.append(f'<polygon class="area" points="{first},{bottom} {line} {now_x},{bottom}"/>')
         parts.append(f'<polyline class="line" points="{line}"/>')
         parts.append(f'<circle class="dot" cx="{now_x}" cy="{spent_y}" r="4"/>')
+    parts.append("</svg>")
     parts.append(f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{bottom}" y2="{bottom}"/>')
     return "".join(parts) + "</svg>"
+
+
+def _marks(shown: BurnUp, said: Mapping[str, str], y: Callable[[int], int]) -> Sequence[str]:
+    """The limit and the levels as lines, each with its amount unless that would run into another."""
+    parts, taken = [], list[int]()
+    for name, amount in sorted(shown.marks.items(), key=lambda mark: -mark[1]):
+        at = y(amount)
+        parts.append(f'<line class="mark mark-{name}" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at}" y2="{at}"/>')
+        if all(abs(at - other) >= LABEL_HEIGHT for other in taken):
+            taken.append(at)
+            words = escape(said.get(name, ""))
+            parts.append(f'<text class="tick" x="{LEFT - 6}" y="{at + 4}" text-anchor="end">{words}</text>')
+    return parts
 
 
 BAR_STEP, BARS_HEIGHT = 10, 36
@@ -178,7 +192,9 @@ def _begin(css: str, width: int, height: int, title: str, spoken: str) -> str:
     role = "group" if css == "heat" else "img"
     said = f"<desc>{escape(spoken)}</desc>" if spoken else ""
     name = f' aria-label="{escape(title)}"'
-    return f'<svg class="{css}" viewBox="0 0 {width} {height}" role="{role}"{name}><title>{escape(title)}</title>{said}'
+    ratio = ' preserveAspectRatio="none"' if css in ("meter", "bars") else ""
+    size = f'class="{css}" viewBox="0 0 {width} {height}"{ratio}'
+    return f'<svg {size} role="{role}"{name}><title>{escape(title)}</title>{said}'
 
 
 def _two_lines(name: str) -> Sequence[str]:

@@ -49,7 +49,7 @@ class Listed:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """Which incidents: every word that is not empty has to fit. `text` is looked for in title and entity; `before` is where
-    an earlier page ended (its last row's time in microseconds, and id).
+    an earlier page ended (its last row's time in microseconds, and id); `worst_first` puts severity before time.
     """
 
     status: str = ""
@@ -58,6 +58,7 @@ class Wanted:
     technique: str = ""
     held: str = ""
     text: str = ""
+    worst_first: bool = False
     before: tuple[int, str] | None = None
 
 
@@ -91,10 +92,11 @@ class SqliteIncidentList:
             source = "incident_techniques AS t JOIN incident_list AS l ON l.id = t.incident_id"
         first = "t" if wanted.technique else "l"
         key = "incident_id" if wanted.technique else "id"
+        worst = "l.severity DESC, " if wanted.worst_first else ""
         columns = ", ".join(f"l.{name}" for name in COLUMNS.split(", "))
         query = (
             f"SELECT {columns} FROM {source} WHERE {' AND '.join(where) or '1 = 1'} "  # noqa: S608 - our own words
-            f"ORDER BY {first}.opened_us DESC, {first}.{key} DESC LIMIT :limit"
+            f"ORDER BY {worst}{first}.opened_us DESC, {first}.{key} DESC LIMIT :limit"
         )
         return await self._rows(query, values | {"limit": limit})
 

@@ -16,7 +16,7 @@ CREATE TABLE incident_list (
 );
 CREATE INDEX incident_list_newest ON incident_list (opened_us, id);
 CREATE INDEX incident_list_status ON incident_list (status, severity, opened_us, id);
-CREATE INDEX incident_list_severity ON incident_list (severity, opened_us, id);
+CREATE INDEX incident_list_severity ON incident_list (severity, opened_us, id, status);
 CREATE INDEX incident_list_held ON incident_list (held, opened_us, id) WHERE held <> '';
 CREATE INDEX incident_list_dear ON incident_list (cost, id) WHERE cost > 0;
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -148,8 +149,10 @@ async def _page(
         status=status,
         problem=problem,
         form=form or {},
-        **shown | {"techniques": _techniques(found)},
-        deliveries=[_delivery(one) for one in await app.outbox.of_incident(found.id)],
+        **{name: value for name, value in shown.items() if name not in ("findings", "techniques")},
+        techniques=_techniques(found),
+        told=_told(await app.outbox.of_incident(found.id)),
+        findings=[one for one in shown["findings"] if not one["about"].startswith("technique ")],
         calls=[call_row(line, now) for line in calls],
         calls_cost=small_usd(sum(line.cost for line in calls)),
         steps=_cost_steps(calls),
@@ -188,18 +191,27 @@ def _techniques(incident: Incident) -> Sequence[Mapping[str, str]]:
     return [{"id": one, "name": TECHNIQUES[one].name if one in TECHNIQUES else ""} for one in incident.techniques]
 
 
-def _delivery(one: Delivery) -> Mapping[str, Any]:
-    state = one.state.value
+def _told(deliveries: Sequence[Delivery]) -> Sequence[Mapping[str, Any]]:
+    """Who was told: one row a service, with what it was told and how the newest message fared."""
+    by_service: dict[str, list[Delivery]] = {}
+    for one in deliveries:
+        by_service.setdefault(one.service, []).append(one)
+    return [_service(service, told) for service, told in sorted(by_service.items())]
+
+
+def _service(service: str, told: Sequence[Delivery]) -> Mapping[str, Any]:
+    newest = next((one for one in reversed(told) if one.state.value != "superseded"), told[-1])
+    said = Counter(one.notification.change for one in told if one.state.value != "superseded")
+    state = newest.state.value
     return {
-        "id": one.id,
-        "service": one.service,
-        "change": one.notification.change,
+        "service": service,
+        "said": ", ".join(f"{change} {count}×" if count > 1 else change for change, count in said.items()),
         "state": DELIVERY_WORDS[state],
         "tone": DELIVERY_TONES[state],
-        "attempts": one.attempts,
-        "error": one.last_error if state != "done" else "",
-        "dead": state == "dead",
-        "remote": one.remote_id,
+        "attempts": newest.attempts,
+        "error": newest.last_error if state != "done" else "",
+        "dead": newest.id if state == "dead" else "",
+        "remote": newest.remote_id,
     }
 
 

@@ -39,7 +39,9 @@ async def shown(frame: Frame) -> Mapping[str, Any]:
     services = [views.service_row(one) for one in await app.services()]
     return {
         "standing": standing(await listing.counts()),
-        "incidents": [listed_row(one, at) for one in await listing.page(Wanted(status=UNRESOLVED), SHOWN)],
+        "incidents": [
+            listed_row(one, at) for one in await listing.page(Wanted(status=UNRESOLVED, worst_first=True), SHOWN)
+        ],
         "numbers": money.four_numbers(tight, made),
         "about": f"{money.name_of(tight)}, this {tight.window}" if tight else "",
         "exhausted": f"{made.exhausted_at:%d %b %H:%M}" if made and made.exhausted_at else "",

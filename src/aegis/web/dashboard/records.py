@@ -108,7 +108,7 @@ async def _page(
                 "time": f"{from_us(one.at_us):%d %b %H:%M:%S}",
                 "who": one.who,
                 "what": one.what,
-                "facts": ", ".join(f"{name} {value}" for name, value in one.facts.items()),
+                "facts": ", ".join(f"{name} {value}" for name, value in one.facts.items() if name != "hash"),
             }
             for one in await app.audit.entries(limit=ENTRIES)
         ],
