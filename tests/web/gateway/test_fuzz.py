@@ -1,4 +1,5 @@
-"""Anything at all over the wire: no crash, no hang, no failure of ours; afterwards the gateway works as before.
+"""Anything at all over the wire: no crash, no hang, no failure of ours; in between and afterwards the gateway works as
+before, holds nothing, and has grown no larger.
 
 1,000 inputs as a rule, 100,000 with `--long`; which ones is decided by the seed alone.
 """
@@ -6,18 +7,28 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import os
 import random
+import sys
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import anyio
 import orjson
 import pytest
+from tests.web.gateway.running import rss_bytes
 from tests.web.gateway.stage import HELLO, Stage, staged
 
 pytestmark = pytest.mark.anyio
 
-CI_INPUTS, LONG_INPUTS, AT_ONCE = 1_000, 100_000, 50
+CI_INPUTS, LONG_INPUTS, AT_ONCE = 1_000, 100_000, 100
+ROUNDS: Final = 4
+"""After each quarter of the inputs it is asked whether all is as before."""
+GROWTH_MAX: Final = 24 * 1024 * 1024
+"""Between the first quarter and the last, of this whole process: parser buffers, caches that fill, the test's own lists."""
 SECONDS: Final = 20
 """An answer takes milliseconds; a body that never ends is cut off by the test's own end of writing."""
 WAITS: Final = 0.3
@@ -69,6 +80,25 @@ PIECES = (
     b"x-api-key: aeg_live_\r\n",
     b"HTTP/0.9",
     b"ffffffffffffffff\r\n",
+    b"Content-Length: 0\r\n",
+    b"Content-Length: -1\r\n",
+    b"Content-Length: +5\r\n",
+    b"Content-Length: 99999999999999999999\r\n",
+    b"Transfer-Encoding: chunked, identity\r\n",
+    b"Transfer-Encoding : chunked\r\n",
+    b"Transfer-Encoding:\x0bchunked\r\n",
+    b" folded: x\r\n",
+    b"Content-Encoding: gzip\r\n",
+    b"0\r\n\r\nGET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n",
+    b'5;ext="\r\n\r\n',
+    b"\xff\xfe\xc0\x80",
+    b"\\ud800",
+    b"1e999",
+    b"9" * 400,
+    b"[" * 3_000,
+    b'{"a":' * 1_000,
+    b"\x16\x03\x01\x02\x00\x01",
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     b": :\r\n",
     "é\ufdfa\U0001f600".encode(),
 )
@@ -95,6 +125,16 @@ def some_body(chance: random.Random) -> bytes:
     if chance.random() < 0.3:
         parts = [anything(chance) for _ in range(chance.randrange(3))]
         body["messages"] = [{"role": chance.choice(("user", "assistant", "tool", "system")), "content": parts}]
+    written = _written(body)
+    if chance.random() < 0.03:  # deeper than anybody reads
+        depth = chance.choice((50, 500, 5_000, 50_000))
+        field = chance.choice(("messages", "tools", "metadata", "system", "input"))
+        inner = "[" * depth + "]" * depth if chance.random() < 0.5 else '{"content":' * depth + "1" + "}" * depth
+        return written[:-1] + f',"{field}":{inner}}}'.encode()
+    return written[: chance.randrange(len(written))] if chance.random() < 0.05 else written
+
+
+def _written(body: dict[str, Any]) -> bytes:
     try:
         return orjson.dumps(body)
     except TypeError:  # a number beyond 64 bits
@@ -150,29 +190,48 @@ async def said(stage: Stage, data: bytes) -> bytes:
         writer.close()
 
 
-async def test_whatever_comes_in_the_gateway_neither_fails_nor_hangs(tmp_path: Path, long: bool) -> None:
+def inputs_of(seed: int, key: bytes) -> Iterator[bytes]:
+    chance = random.Random(seed)
+    while True:
+        yield some_input(chance, key)
+
+
+async def as_before(stage: Stage, key: bytes) -> int:
+    """A good request is served and nothing is held; what the process has in memory."""
+    asked = {"model": "claude-haiku-4-5", "max_tokens": 16, "messages": HELLO}
+    status, _, _ = await stage.post("/v1/messages", asked, key.decode())
+    assert status == 200
+    with anyio.fail_after(SECONDS):  # who left in the middle of an answer is counted to its end
+        while sum(balance.held for balance in await stage.app.governor.balances()):
+            await anyio.sleep(0)
+    gc.collect()
+    return rss_bytes(os.getpid())
+
+
+async def test_whatever_comes_in_the_gateway_neither_fails_nor_hangs_nor_grows(tmp_path: Path, *, long: bool) -> None:
     inputs = LONG_INPUTS if long else CI_INPUTS
-    chance = random.Random(5)
-    statuses: dict[bytes, int] = {}
+    statuses, sizes = Counter[bytes](), list[int]()
     async with staged(tmp_path) as stage:
         key = (await stage.key()).encode()
-        places = anyio.CapacityLimiter(AT_ONCE)
+        source = inputs_of(5, key)
 
-        async def one(data: bytes) -> None:
-            async with places:
+        async def some(count: int) -> None:
+            for _ in range(count):
+                data = next(source)
                 answer = await said(stage, data)
-            status = answer[9:12]
-            assert not answer or (answer.startswith(b"HTTP/1.1 ") and status < b"500"), (data, answer[:600])
-            statuses[status] = statuses.get(status, 0) + 1
+                status = answer[9:12]
+                assert not answer or (answer.startswith(b"HTTP/1.1 ") and status < b"500"), (data, answer[:600])
+                statuses[status] += 1
 
-        for _ in range(0, inputs, AT_ONCE):
+        for _ in range(ROUNDS):
             async with anyio.create_task_group() as tasks:
                 for _ in range(AT_ONCE):
-                    tasks.start_soon(one, some_input(chance, key))
-        assert statuses[b"200"] > inputs // 100, f"some of it comes through: {statuses}"
-        assert statuses[b"400"] > inputs // 10
-        asked = {"model": "claude-haiku-4-5", "max_tokens": 16, "messages": HELLO}
-        status, _, _ = await stage.post("/v1/messages", asked, key.decode())
-        assert status == 200
-        held = sum(balance.held for balance in await stage.app.governor.balances())
-        assert held == 0, "no hold stays"
+                    tasks.start_soon(some, inputs // ROUNDS // AT_ONCE)
+            sizes.append(await as_before(stage, key))
+        billed, settled = stage.billed(), sum(spend.cost for spend in await stage.app.governor.spent())
+    sizes_mb = [size >> 20 for size in sizes]
+    sys.stdout.write(f"{inputs} inputs: {dict(statuses.most_common())}; MB after each quarter: {sizes_mb}\n")
+    assert statuses[b"200"] > inputs // 100, f"some of it comes through: {statuses}"
+    assert statuses[b"400"] > inputs // 10
+    assert 0 < billed <= settled
+    assert sizes[-1] - sizes[0] < GROWTH_MAX, sizes
