@@ -7,10 +7,8 @@ from __future__ import annotations
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Crockford's: no I, L, O or U, so that no letter is mistaken for a digit."""
-_PAIRS = tuple(first + second for first in ALPHABET for second in ALPHABET)
-"""Two characters at a time: an identifier is made for every call."""
 TIME_BITS, RANDOM_BITS = 48, 80
-CHARACTERS = 26
+CHARACTERS, TIME_CHARACTERS, RANDOM_CHARACTERS = 26, 10, 16
 """128 bits at 5 bits a character, the first one holding 3."""
 
 
@@ -19,7 +17,12 @@ def ulid(*, time_ms: int, random_bits: int) -> str:
     assert 0 <= time_ms < 1 << TIME_BITS, "the time of a ULID has 48 bits"
     assert 0 <= random_bits < 1 << RANDOM_BITS, "a ULID has 80 random bits"
     value = time_ms << RANDOM_BITS | random_bits
-    return "".join([_PAIRS[value >> shift & 1_023] for shift in range(5 * (CHARACTERS - 2), -1, -10)])
+    return letters(value, CHARACTERS)
+
+
+def letters(value: int, characters: int) -> str:
+    """The lowest bits of a number, five to a character."""
+    return "".join([ALPHABET[value >> shift & 31] for shift in range(5 * (characters - 1), -1, -5)])
 
 
 def identifier(prefix: str, *, time_ms: int, random_bits: int) -> str:

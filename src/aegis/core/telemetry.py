@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from aegis.core.incidents import Detection, Incident
 from aegis.core.money import Nanos
@@ -40,9 +40,11 @@ class IncidentChanged:
     change: Change
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallEnded:
-    """A governed call ended. `refused` names the gate that said no; `cached` cost nothing."""
+class CallEnded(NamedTuple):
+    """A governed call ended. `refused` names the gate that said no; `cached` cost nothing.
+
+    A tuple with names, as `Call` is: one is made for every call. Name each field all the same.
+    """
 
     at: datetime
     call_id: str

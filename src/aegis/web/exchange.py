@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from http import HTTPStatus
 from typing import Final, Protocol
 
@@ -16,7 +15,7 @@ from starlette.types import ASGIApp, Message, Scope
 from uvicorn.protocols.http.flow_control import FlowControl
 
 _STATUS: Final = {status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus}
-_FORBIDDEN: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_FORBIDDEN: Final = bytes({*range(32), 127} - {*b"\t\r\n"})
 """No header holds controls (RFC 9110 5.5)."""
 _FAILED: Final = b"Internal Server Error"
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -147,7 +146,8 @@ class Exchange:
         if not self.keep_alive:
             parts.append(b"connection: close\r\n")
         head = b"".join(parts)
-        if head.count(b"\n") != len(parts) or head.count(b"\r") != len(parts) or _FORBIDDEN.search(head):
+        ends, plain = len(parts), len(head.translate(None, _FORBIDDEN))
+        if head.count(b"\n") != ends or head.count(b"\r") != ends or plain != len(head):
             self.response_started = False
             raise RuntimeError("Invalid HTTP header value.")
         return head + b"\r\n", length

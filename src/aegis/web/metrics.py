@@ -37,7 +37,7 @@ SOURCES_MAX = 100
 """Names of log sources that are told apart: senders choose them, and every label value costs memory for ever."""
 
 KINDS_MAX = 1_000
-"""Kinds of calls whose counters are found at once; looking them up by label costs more than counting."""
+"""Kinds of calls that are counted apart until the next look."""
 
 
 class Metrics:
@@ -48,7 +48,7 @@ class Metrics:
         registry = self.registry = CollectorRegistry()
         self.scrapes = 0
         self._sources: set[str] = set()
-        self._of_calls: dict[tuple[str, str, str], tuple[Counter, Counter | None]] = {}
+        self._of_calls: dict[tuple[str, str, str, str], list[int]] = {}
         build = Gauge("aegis_build_info", "The running version", ["version"], registry=registry)
         build.labels(__version__).set(1)
         self.events = Counter("aegis_events", "Events taken in", ["source"], registry=registry)
@@ -87,6 +87,9 @@ class Metrics:
         self.held = Gauge("aegis_budget_reserved", "Held, in the budget's unit", _BUDGET, registry=registry)
 
     def __call__(self, happened: Happened) -> None:
+        if isinstance(happened, CallEnded):  # thousands a second
+            self._call(happened)
+            return
         match happened:
             case EventsTaken():
                 source = self._source(happened.source)
@@ -97,8 +100,6 @@ class Metrics:
                 self.detections.labels(happened.detection.severity.name).inc()
             case IncidentChanged():
                 self._incident(happened.incident, happened.change)
-            case CallEnded():
-                self._call(happened)
             case LevelCrossed():
                 self.crossed.labels(happened.budget, happened.level).inc()
             case DeliveryEnded():
@@ -133,21 +134,24 @@ class Metrics:
             self.incidents.labels(incident.severity.name, incident.kind).inc()
 
     def _call(self, ended: CallEnded) -> None:
-        kind = ended.service, ended.model, ended.outcome
+        """Count in plain numbers: the counters themselves are changed when somebody looks."""
+        kind = ended.service, ended.model, ended.outcome, ended.refused
         found = self._of_calls.get(kind)
         if found is None:
             if len(self._of_calls) >= KINDS_MAX:
-                self._of_calls.clear()
-            spend = self.spend.labels(ended.service, ended.model) if ended.cost else None
-            found = self.calls.labels(ended.service, ended.outcome), spend
-            if spend is not None or ended.outcome != "settled":
-                self._of_calls[kind] = found
-        calls, spend = found
-        calls.inc()
-        if ended.outcome == "refused":
-            self.refused.labels(ended.service, ended.refused).inc()
-        if ended.cost:
-            (spend or self.spend.labels(ended.service, ended.model)).inc(ended.cost / USD)
+                self._count_calls()
+            found = self._of_calls[kind] = [0, 0]
+        found[0] += 1
+        found[1] += ended.cost
+
+    def _count_calls(self) -> None:
+        for (service, model, outcome, gate), (count, cost) in self._of_calls.items():
+            self.calls.labels(service, outcome).inc(count)
+            if outcome == "refused":
+                self.refused.labels(service, gate).inc(count)
+            if cost:
+                self.spend.labels(service, model).inc(cost / USD)
+        self._of_calls.clear()
 
     def gauge(self, *, incidents: Iterable[Incident], waiting: Iterable[tuple[str, int]]) -> None:
         """Set the gauges that are read from the store at the scrape."""
@@ -171,6 +175,7 @@ class Metrics:
     def render(self, accept: str = "") -> tuple[bytes, str]:
         """The exposition and its content type: OpenMetrics for a scraper that asks for it, else text 0.0.4."""
         self.scrapes += 1
+        self._count_calls()
         encode, content_type = choose_encoder(accept)
         return encode(self.registry), content_type
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from aegis.core.calls import Usage
 from aegis.core.errors import BadInput
@@ -34,11 +33,10 @@ _RENDERED = frozenset(
 NO_BOUND: Final = "no_bound"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bounded:
+class Bounded(NamedTuple):
     """A request as it will be sent. `body` is the JSON object with what was put in, `raw` its bytes; `worst` the most
     that it can use per meter; `tier` is the tier of service asked for. `hides_usage` says that the stream's usage was asked
-    for by us, so that its event is kept from the caller.
+    for by us, so that its event is kept from the caller. A tuple with names, as `Call` is.
     """
 
     body: dict[str, Any]

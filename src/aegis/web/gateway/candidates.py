@@ -7,11 +7,10 @@ nobody serves, or that cannot be asked the same thing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from hashlib import sha256
 from itertools import takewhile
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -30,8 +29,7 @@ FALLBACKS_MAX: Final = 8
 """Models that are tried in the place of one: each takes its time."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A model and its upstream, with the request as it will be sent. `served` is the operation that the upstream is
     asked for; `dialect` is None where it speaks the caller's own.
     """
