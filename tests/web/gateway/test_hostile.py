@@ -35,11 +35,12 @@ async def test_there_is_no_ungoverned_way_through(tmp_path: Path) -> None:
     async with staged(tmp_path) as stage:
         key = await stage.key()
         for path in (
-            "/v1/files",
+            "/v1/files/file-1/other",
             "/v1/images/generations",
             "/v1/audio/speech",
-            "/v1/batches",
-            "/v1/messages/batches",
+            "/v1/batches/batch_1/other",
+            "/v1/messages/batches/../x",
+            "/v1/uploads",
             "/v1/messages/",
             "/v1//messages",
             "/v1/chat/completions/x",
@@ -129,6 +130,7 @@ async def test_packed_long_and_broken_bodies_are_refused(tmp_path: Path) -> None
             (b"{", {}, 400),
             (b"[]", {}, 400),
             (b"[" * 100_000, {}, 400),
+            (b'{"model":"gpt-6-luna","messages":' + b"[" * 500 + b"]" * 500 + b"}", {}, 400),
             (b'{"model":"gpt-6-luna","messages":[],"n":' + b"9" * 400 + b"}", {}, 400),
             (b"\xff\xfe", {}, 400),
         ):

@@ -9,6 +9,7 @@ from typing import Any, Final
 import orjson
 
 from aegis.core.errors import BadInput
+from aegis.core.metering.writing import written
 
 Json = dict[str, Any]
 UNTRANSLATED: Final = "not_translated"
@@ -72,7 +73,7 @@ def loads(raw: str, what: str) -> Json:
 
 
 def dumps(value: Any) -> str:
-    return orjson.dumps(value).decode()
+    return written(value).decode()
 
 
 def told(body: Mapping[str, Any], names: Mapping[str, str]) -> Json:

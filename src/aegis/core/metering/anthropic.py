@@ -26,6 +26,7 @@ from aegis.core.metering.bounds import (
     text,
     whole,
 )
+from aegis.core.metering.writing import written
 
 FIELDS: Final = names("""model messages max_tokens system stop_sequences stream metadata output_config output_format thinking tool_choice
     tools cache_control temperature top_p top_k user_profile_id diagnostics service_tier inference_geo speed
@@ -46,7 +47,7 @@ def bound(body: dict[str, Any], *, output_tokens: int, extra: frozenset[str] = f
     cap = whole(body, "max_tokens")
     sent = body if cap is not None else {**body, "max_tokens": output_tokens}
     cap = output_tokens if cap is None else cap
-    raw = orjson.dumps(sent)
+    raw = written(sent)
     tokens = raw_tokens(raw, sent) + _beside_text(sent)
     cached = b'"cache_control"' in raw
     worst = {"prompt_tokens" if cached else "input_tokens": tokens, "output_tokens": cap + _thinking(sent, cap)}
@@ -58,7 +59,7 @@ def bound(body: dict[str, Any], *, output_tokens: int, extra: frozenset[str] = f
 def bound_count(body: dict[str, Any], *, extra: frozenset[str] = frozenset()) -> Bounded:
     """The request of `count_tokens`, which is free."""
     only(body, FIELDS, extra)
-    return Bounded(body=body, raw=orjson.dumps(body), model=text(body, "model"), worst={"requests": 1})
+    return Bounded(body=body, raw=written(body), model=text(body, "model"), worst={"requests": 1})
 
 
 def _refuse_own_prices(body: Mapping[str, Any]) -> None:

@@ -26,6 +26,7 @@ from aegis.core.metering.bounds import (
     text,
     whole,
 )
+from aegis.core.metering.writing import written
 
 FIELDS: Final = names("""model messages system inferenceConfig toolConfig additionalModelResponseFieldPaths requestMetadata
     outputConfig serviceTier performanceConfig""")
@@ -51,7 +52,7 @@ def bound_converse(
         cap = output_tokens
         sent["inferenceConfig"] = settings | {"maxTokens": cap}
     _refuse_own_prices(body)
-    raw = orjson.dumps(sent)
+    raw = written(sent)
     more = sum(_part(part) for part in _parts(body))
     tokens = raw_tokens(raw, {"tools": body.get("toolConfig"), "text": body.get("outputConfig")}) + more
     cached = b'"cachePoint"' in raw

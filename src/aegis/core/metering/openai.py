@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-import orjson
-
 from aegis.core.calls import Usage
 from aegis.core.errors import BadInput
 from aegis.core.metering.anthropic import event_json
@@ -28,6 +26,7 @@ from aegis.core.metering.bounds import (
     text,
     whole,
 )
+from aegis.core.metering.writing import written
 
 CHAT: Final = names("""model messages max_tokens max_completion_tokens temperature top_p n stream stream_options stop response_format tools
     tool_choice parallel_tool_calls user safety_identifier seed presence_penalty frequency_penalty logit_bias logprobs
@@ -72,8 +71,8 @@ def bound_chat(
     stream = flag(body, "stream")
     hides = stream and _ask_usage(sent)
     choices = whole(body, "n", most=CHOICES_MAX) or 1
-    raw = orjson.dumps(sent)
-    prediction = len(orjson.dumps(body["prediction"])) if body.get("prediction") else 0
+    raw = written(sent)
+    prediction = len(written(body["prediction"])) if body.get("prediction") else 0
     worst = {
         "prompt_tokens": raw_tokens(raw, sent) + sum(_chat_parts(body)),
         "output_tokens": (cap + prediction) * choices,
@@ -94,7 +93,7 @@ def bound_responses(
     cap = whole(body, "max_output_tokens")
     sent = dict(body) if cap is not None else {**body, "max_output_tokens": output_tokens}
     tier = _pin_tier(sent, vendor=vendor)
-    raw = orjson.dumps(sent)
+    raw = written(sent)
     more = sum(_response_parts(body)) if isinstance(body.get("input"), list) else 0
     worst = {"prompt_tokens": raw_tokens(raw, sent) + more, "output_tokens": output_tokens if cap is None else cap}
     return Bounded(body=sent, raw=raw, model=model, worst=worst, tier=tier, stream=flag(body, "stream"))
@@ -103,7 +102,7 @@ def bound_responses(
 def bound_embeddings(body: dict[str, Any], *, extra: frozenset[str] = frozenset()) -> Bounded:
     """Bytes as tokens (a token given as a number takes two bytes or more); there is no output."""
     only(body, EMBEDDINGS, extra)
-    raw = orjson.dumps(body)
+    raw = written(body)
     return Bounded(body=body, raw=raw, model=text(body, "model"), worst={"input_tokens": raw_tokens(raw, body)})
 
 
@@ -112,7 +111,7 @@ def bound_moderations(body: dict[str, Any], *, extra: frozenset[str] = frozenset
     only(body, MODERATIONS, extra)
     model = text(body, "model") if body.get("model") is not None else MODERATION_MODEL
     sent = {**body, "model": model}
-    return Bounded(body=sent, raw=orjson.dumps(sent), model=model, worst={"requests": 1})
+    return Bounded(body=sent, raw=written(sent), model=model, worst={"requests": 1})
 
 
 def _pin_tier(sent: dict[str, Any], *, vendor: bool) -> str:
