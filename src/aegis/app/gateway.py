@@ -12,6 +12,7 @@ from aegis.config.settings import GatewaySettings
 from aegis.config.settings import Upstream as Settings
 from aegis.core.references import Reference
 from aegis.core.secret import Secret
+from aegis.stores.batches import SqliteBatches
 from aegis.transport.relay import Limits, Relay, Signer
 
 Kind = Literal["anthropic", "openai", "bedrock"]
@@ -52,6 +53,7 @@ class GatewayParts:
     settings: GatewaySettings
     upstreams: tuple[Upstream, ...]
     keys: KeyRing
+    batches: SqliteBatches
     _found: dict[tuple[Kind, str, tuple[Kind, ...]], Upstream] = field(default_factory=dict, init=False, repr=False)
 
     def upstream(self, kind: Kind, model: str, others: tuple[Kind, ...] = ()) -> Upstream | None:

@@ -63,6 +63,7 @@ from aegis.incidents.rules.pack import load_pack
 from aegis.secrets.keys import Keys
 from aegis.stores.answers import SqliteAnswers
 from aegis.stores.arrivals import SqliteArrivals
+from aegis.stores.batches import SqliteBatches
 from aegis.stores.database import Database
 from aegis.stores.events import SqliteEvents
 from aegis.stores.incidents import SqliteIncidents
@@ -143,19 +144,25 @@ async def open_app(
         app = await _wired(config, home, machine, hub, database, parts, governor, detector, told)
         ask = partial(ask_all, config, parts, http, resolve=resolve, clock=clock)
         await _stop_and_return(app, opened, database, hub, resolve, ask)
-        app.spendwatch, app.shown = watching(app, database), shown_of(app, database)
+        _figures(app, database, prices, parts)
         app.inbound = open_inbound(app, SqliteArrivals(database), http, found, links)
         app.messengers, app.heartbeat = messengers, heartbeat_of(app, http, resolve)
-        app.gateway = GatewayParts(settings=config.gateway, upstreams=behind, keys=app.keys)
+        kept = SqliteBatches(database)
+        app.gateway = GatewayParts(settings=config.gateway, upstreams=behind, keys=app.keys, batches=kept)
         opened.push_async_callback(app.gateway.close)
         app.backups = backups_of(config, home, resolve, locks, machine.ids())
-        app.weekly = weekly_of(app, database, prices, parts.connectors)
         hub.add(app.notice, app.actions.notice, *app.batches)
         await app.pipeline.resume()
         for chore in app.chores:
             await chore()
         app.crossings += await app.actions.restore()
         yield app
+
+
+def _figures(app: App, database: Database, prices: PriceBook, parts: Parts) -> None:
+    """What looks at spending, what shows it, and what mails it."""
+    app.spendwatch, app.shown = watching(app, database), shown_of(app, database)
+    app.weekly = weekly_of(app, database, prices, parts.connectors)
 
 
 def _detector(config: Config) -> Detector:

@@ -43,7 +43,7 @@ from aegis.incidents.intake import chunks_of, events_from_body, read_events
 from aegis.incidents.metric_batches import MetricBatches
 from aegis.incidents.pipeline import WORKERS, Pipeline
 from aegis.incidents.telling import Telling
-from aegis.loops import Health, Loops
+from aegis.loops import Health, Loops, Tick
 from aegis.stores.lookups import SetAside, SqliteLookups
 from aegis.stores.retention import Retention
 from aegis.stores.silences import SqliteSilences
@@ -149,6 +149,8 @@ class App:
     """The watch over spending; there once the parts are wired."""
     shown: Shown | None = None
     """What the dashboard reads; there once the parts are wired."""
+    background: tuple[tuple[str, int, Tick], ...] = ()
+    """What more goes on: a name, milliseconds between two turns, and what is done."""
     gateway: GatewayParts | None = None
     """What the gateway stands on; there once the parts are wired."""
 
@@ -288,6 +290,8 @@ class App:
             loops.every(LOOK_MS, self.backups.tick, name="backup")
         if self.weekly is not None:
             loops.every(WEEKLY_LOOK_MS, self.weekly.tick, name="weekly report")
+        for name, every_ms, turn in self.background:
+            loops.every(every_ms, turn, name=name)
         self.health = loops.health
         await loops.run()
 

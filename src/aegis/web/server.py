@@ -20,6 +20,7 @@ from aegis.sandbox.records import Tally
 from aegis.web.access import Access, Guard
 from aegis.web.feed import Feed
 from aegis.web.gateway import Gateway
+from aegis.web.gateway.looks import TURN_MS
 from aegis.web.latency import Latencies
 from aegis.web.login import sign_in_routes
 from aegis.web.metrics import Metrics
@@ -110,6 +111,7 @@ def _gateway(app: App) -> Gateway | None:
         return None
     gateway = Gateway(app.gateway, app.governor, clock=app.clock, new_id=app.new_id)
     app.chores = (*app.chores, gateway.look)
+    app.background = (*app.background, ("batches", TURN_MS, gateway.looks.turn))
     return gateway
 
 

@@ -86,14 +86,22 @@ def prices() -> bytes:
 
 
 @asynccontextmanager
-async def staged(home: Path, *, budgets: str = "", more: str = "", **upstreams: str) -> AsyncIterator[Stage]:
-    """`budgets` is YAML in front of everything, `more` ends the section of the gateway; `upstreams` are addresses in place of the sandbox's. Housekeeping runs
-    only where a test calls `turn`.
+async def staged(
+    home: Path,
+    *,
+    budgets: str = "",
+    more: str = "",
+    world: World | None = None,
+    clock: SystemClock | None = None,
+    **upstreams: str,
+) -> AsyncIterator[Stage]:
+    """`budgets` is YAML in front of everything, `more` ends the section of the gateway; `world` is a sandbox that goes on
+    from before; `upstreams` are addresses in place of the sandbox's. Housekeeping runs only where a test calls `turn`.
     """
     home.mkdir(mode=0o700, exist_ok=True)
     keep_table(home, prices())
-    clock = SystemClock()
-    world = World(clock=clock)
+    clock = clock or SystemClock()
+    world = world or World(clock=clock)
     async with serve(world) as sandbox:
         config = sandbox_config(
             sandbox,

@@ -74,6 +74,18 @@ class Asked:
 
 async def read_json(asked: Asked, receive: Receive, room: Bodies) -> dict[str, Any]:
     """The JSON object of a body. Raises `Refusal` for one that is too long, too slow, packed or none."""
+    raw = await read_raw(asked, receive, room)
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise Refusal(400, "the body is no JSON", code="not_json") from error
+    if not isinstance(body, dict):
+        raise Refusal(400, "the body must be a JSON object", code="not_json")
+    return body
+
+
+async def read_raw(asked: Asked, receive: Receive, room: Bodies) -> bytes:
+    """A body. Raises `Refusal` for one that is too long, too slow or packed."""
     if asked.headers.get(b"content-encoding", b"identity").lower() not in (b"identity", b""):
         raise Refusal(415, "send the body as it is, not packed", code="packed_body")
     length = asked.headers.get(b"content-length", b"")
@@ -85,13 +97,7 @@ async def read_json(asked: Asked, receive: Receive, room: Bodies) -> dict[str, A
         raw = await _rest(raw, receive, room)
     elif message["type"] != "http.request":
         raise Refusal(400, "the client left", code="left")
-    try:
-        body = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        raise Refusal(400, "the body is no JSON", code="not_json") from error
-    if not isinstance(body, dict):
-        raise Refusal(400, "the body must be a JSON object", code="not_json")
-    return body
+    return raw
 
 
 async def _rest(first: bytes, receive: Receive, room: Bodies) -> bytes:

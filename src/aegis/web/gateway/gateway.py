@@ -26,13 +26,21 @@ from aegis.web.gateway.frames import Frames
 from aegis.web.gateway.headers import down, told, up
 from aegis.web.gateway.models import PATH as MODELS
 from aegis.web.gateway.models import Models
-from aegis.web.gateway.refusals import Head, Refusal, Shape, error_json, refusal_head, refusal_of, refusal_status
+from aegis.web.gateway.refusals import (
+    PASSED_STATUS,
+    Head,
+    Refusal,
+    Shape,
+    error_json,
+    refusal_head,
+    refusal_of,
+    refusal_status,
+)
 from aegis.web.gateway.routes import Route, model_in_path, route_of, shape_of
 from aegis.web.gateway.standing import Standing
+from aegis.web.gateway.stored import STORED, Stored
 from aegis.web.gateway.streams import LEFT, STALLED, Drains, Stream, last_word
 
-PASSED_STATUS: Final = frozenset({400, 404, 409, 413, 422, 429, 500, 503, 504, 529})
-"""Failures that are the caller's to read; 401 and 403 are about the gateway's own key, which is nobody's business."""
 THE_CALLERS: Final = frozenset({400, 413, 422})
 """Failures that are about the request itself: no other model would take it."""
 MESSAGE_MAX: Final = 2_000
@@ -66,6 +74,8 @@ class Gateway:
         self._room, self._drains = Bodies(), Drains(parts.settings.drains)
         self._models, self._standing = Models(parts, clock), Standing(governor, clock)
         self._streams: dict[Stream, Reservation] = {}
+        self._stored = Stored(parts, governor, clock=clock, new_id=new_id)
+        self.looks = self._stored.looks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         shape: Shape = "openai"
@@ -75,6 +85,9 @@ class Gateway:
             shape = shape_of(asked)
             if asked.path == MODELS or asked.path.startswith(MODELS + b"/"):
                 await self._list(asked, shape, send)
+                return
+            if asked.path.startswith(STORED):
+                await self._stored.serve(asked, receive, send)
                 return
             route = route_of(asked)
             grant = self._doorman.admit(asked, route.name)

@@ -25,6 +25,10 @@ from aegis.core.keyshapes import mask_keys
 Shape = Literal["anthropic", "openai", "bedrock"]
 Head = list[tuple[bytes, bytes]]
 
+PASSED_STATUS: Final = frozenset({400, 404, 409, 413, 422, 429, 500, 503, 504, 529})
+"""Failures of an upstream that are the caller's to read; 401 and 403 are about the gateway's own key, which is nobody's
+business.
+"""
 RETRY_MS_MAX: Final = 60_000
 """The official clients wait at most a minute by themselves, then try anyway; a longer wait is for the program."""
 _ANTHROPIC: Final = {

@@ -116,13 +116,14 @@ def _converse(*, stream: bool) -> Route:
 _CONVERSE, _CONVERSE_STREAM = _converse(stream=False), _converse(stream=True)
 _MODEL = re.compile(rb"/model/([A-Za-z0-9.%:_-]{1,256})/converse(-stream)?")
 """Bedrock has the model in the path: an id or a profile's, escaped or not; an ARN names a project and is not taken."""
-REFUSED: Final[Mapping[bytes, str]] = {
-    b"/v1/batches": "batches: what a batch costs is known when it has ended; send its requests one by one",
-    b"/v1/messages/batches": "batches: what a batch costs is known when it has ended; send its requests one by one",
-    b"/v1/files": "files: what is read from a stored file later is bounded by no request; send it within the request",
-}
-"""What the vendors have and the gateway refuses by name."""
-NAMES: Final = (*(route.name for route in ROUTES.values()), "converse", "models")
+NAMES: Final = (
+    *(route.name for route in ROUTES.values()),
+    "converse",
+    "models",
+    "files",
+    "batches",
+    "messages.batches",
+)
 """What a key can be held to."""
 BEDROCK: Final = b"/model/"
 _QUERIES: Final = frozenset({b"", b"beta=true"})
@@ -157,9 +158,6 @@ def route_of(asked: Asked) -> Route:
     if route is None and (found := _MODEL.fullmatch(asked.path)) is not None:
         route = _CONVERSE_STREAM if found[2] else _CONVERSE
     if route is None:
-        for path, why in REFUSED.items():
-            if asked.path == path or asked.path.startswith(path + b"/"):
-                raise Refusal(404, f"the gateway does not serve {why}", code="not_governed")
         raise Refusal(404, "the gateway does not serve this path", code="unknown_url")
     if asked.method != "POST":
         raise Refusal(405, "this path is only posted to", code="method_not_allowed")
