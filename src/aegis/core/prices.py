@@ -80,6 +80,20 @@ class Price:
         """An upper bound for any usage that stays within `usage`: each meter at the dearest tier it could reach."""
         return self._total(usage, dearest=True)
 
+    def parts(self, usage: Usage) -> Mapping[str, int]:
+        """What each meter of `usage` contributes to its cost, in millionths of a nano-dollar (so nothing is rounded): their
+        sum, rounded up to a nano-dollar, is the cost. Raises `UnknownPrice` for a meter without a rate.
+        """
+        if not self.rates:
+            return dict.fromkeys(usage, 0)
+        prompt = sum([usage.get(name, 0) for name in _INPUT_METERS])
+        found = {
+            meter: units * self._rate(meter, prompt, dearest=False) if units else 0 for meter, units in usage.items()
+        }
+        if self._by_request and "requests" not in usage:
+            found["requests"] = _rate(self.rates["requests"], 0, dearest=False)
+        return found
+
     def _total(self, usage: Usage, *, dearest: bool) -> Nanos:
         if not self.rates:
             return 0  # an explicit price of zero
@@ -188,6 +202,11 @@ class PriceBook:
     def __post_init__(self) -> None:
         for entry in self.listed:
             self._by_service.setdefault(entry.service, []).append(entry)
+
+    def change(self, other: PriceBook) -> None:
+        """From now on these prices hold, for whoever has this book."""
+        self.listed, self.overrides, self._by_service = other.listed, other.overrides, other._by_service
+        self._remembered.clear()
 
     def price(self, service: str, model: str, day: date) -> Price:
         """The price of `model` on `day`. Raises `UnknownPrice`, whose message holds the line that sets it."""
