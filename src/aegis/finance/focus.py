@@ -100,49 +100,11 @@ def _row(charge: Charge, account: str) -> Mapping[str, Any]:
     key = charge.key
     sold = SERVICES.get(key.service) or Sold(key.service, key.service, *_MANAGEMENT)
     meter, unit = METERS.get(key.meter, (key.meter.replace("_", " ").title(), "Units"))
-    cost, quantity, pricing_unit, unit_price = _priced(charge, unit)
-    month = key.hour.replace(day=1, hour=0)
-    sku = "/".join(part for part in (key.service, key.model, key.meter or "usage") if part)
     return {
-        "BilledCost": cost,
-        "BillingAccountId": account,
-        "BillingAccountName": account,
-        "BillingAccountType": "Aegis installation",
-        "BillingCurrency": CURRENCY,
-        "BillingPeriodEnd": _time((month + timedelta(days=32)).replace(day=1)),
-        "BillingPeriodStart": _time(month),
-        "ChargeCategory": "Usage",
-        "ChargeClass": None,
-        "ChargeDescription": " ".join(part for part in (sold.name, key.model, meter.lower()) if part),
-        "ChargeFrequency": "Usage-Based",
-        "ChargePeriodEnd": _time(key.hour + timedelta(hours=1)),
-        "ChargePeriodStart": _time(key.hour),
-        "ConsumedQuantity": charge.units,
-        "ConsumedUnit": unit,
-        "ContractedCost": cost,
-        "ContractedUnitPrice": unit_price,
-        "EffectiveCost": cost,
-        "InvoiceId": None,
-        "InvoiceIssuerName": sold.provider,
-        "ListCost": cost,
-        "ListUnitPrice": unit_price,
-        "PricingCategory": "Standard",
-        "PricingCurrency": CURRENCY,
-        "PricingQuantity": quantity,
-        "PricingUnit": pricing_unit,
-        "ProviderName": sold.provider,
-        "PublisherName": sold.provider,
-        "ServiceCategory": sold.category,
-        "ServiceName": sold.name,
-        "ServiceSubcategory": sold.subcategory,
-        "SkuId": sku,
-        "SkuMeter": meter,
-        "SkuPriceDetails": _details(key),
-        "SkuPriceId": f"{sku}/{key.priced_since}" if key.priced_since else sku,
-        "SubAccountId": key.key or None,
-        "SubAccountName": key.key or None,
-        "SubAccountType": "Virtual key" if key.key else None,
-        "Tags": _json({name: value for name, value in (("team", key.team), ("purpose", key.purpose)) if value}),
+        **_when(key.hour),
+        **_who(key, sold, account),
+        **_how_much(charge, unit),
+        **_what(key, sold, meter),
         "x_Calls": charge.calls,
         "x_IncidentId": key.incident or None,
         "x_ModelRequested": key.wanted or key.model or None,
@@ -151,13 +113,66 @@ def _row(charge: Charge, account: str) -> Mapping[str, Any]:
     }
 
 
-def _priced(charge: Charge, unit: str) -> tuple[str, str, str, str]:
-    """Cost, quantity, its unit and the price of one of it: tokens by the million, as their price lists have them."""
-    cost = Decimal(charge.cost).scaleb(-9)
+def _when(hour: datetime) -> Mapping[str, str]:
+    month = hour.replace(day=1, hour=0)
+    return {
+        "BillingPeriodStart": _time(month),
+        "BillingPeriodEnd": _time((month + timedelta(days=32)).replace(day=1)),
+        "ChargePeriodStart": _time(hour),
+        "ChargePeriodEnd": _time(hour + timedelta(hours=1)),
+    }
+
+
+def _who(key: ChargeKey, sold: Sold, account: str) -> Mapping[str, str | None]:
+    tags = {name: value for name, value in (("team", key.team), ("purpose", key.purpose)) if value}
+    return {
+        "BillingAccountId": account,
+        "BillingAccountName": account,
+        "BillingAccountType": "Aegis installation",
+        "InvoiceId": None,
+        "InvoiceIssuerName": sold.provider,
+        "ProviderName": sold.provider,
+        "PublisherName": sold.provider,
+        "SubAccountId": key.key or None,
+        "SubAccountName": key.key or None,
+        "SubAccountType": "Virtual key" if key.key else None,
+        "Tags": _json(tags),
+    }
+
+
+def _what(key: ChargeKey, sold: Sold, meter: str) -> Mapping[str, str | None]:
+    sku = "/".join(part for part in (key.service, key.model, key.meter or "usage") if part)
+    return {
+        "ChargeCategory": "Usage",
+        "ChargeClass": None,
+        "ChargeDescription": " ".join(part for part in (sold.name, key.model, meter.lower()) if part),
+        "ChargeFrequency": "Usage-Based",
+        "PricingCategory": "Standard",
+        "ServiceCategory": sold.category,
+        "ServiceName": sold.name,
+        "ServiceSubcategory": sold.subcategory,
+        "SkuId": sku,
+        "SkuMeter": meter,
+        "SkuPriceDetails": _details(key),
+        "SkuPriceId": f"{sku}/{key.priced_since}" if key.priced_since else sku,
+    }
+
+
+def _how_much(charge: Charge, unit: str) -> Mapping[str, str]:
+    """Cost, quantity and the price of one: tokens by the million, as their price lists have them."""
     by_million = unit == _TOKENS
     quantity = Decimal(charge.units) / MILLION if by_million else Decimal(charge.units)
-    each = _DIGITS.divide(cost, quantity) if quantity else Decimal(0)
-    return format_usd(charge.cost), _plain(quantity), f"{MILLION} {unit}" if by_million else unit, _plain(each)
+    each = _DIGITS.divide(Decimal(charge.cost).scaleb(-9), quantity) if quantity else Decimal(0)
+    costs = dict.fromkeys(("BilledCost", "ContractedCost", "EffectiveCost", "ListCost"), format_usd(charge.cost))
+    return {
+        **costs,
+        **dict.fromkeys(("ContractedUnitPrice", "ListUnitPrice"), _plain(each)),
+        **dict.fromkeys(("BillingCurrency", "PricingCurrency"), CURRENCY),
+        "ConsumedQuantity": str(charge.units),
+        "ConsumedUnit": unit,
+        "PricingQuantity": _plain(quantity),
+        "PricingUnit": f"{MILLION} {unit}" if by_million else unit,
+    }
 
 
 def _plain(number: Decimal) -> str:
