@@ -54,7 +54,7 @@ def test_the_same_seed_prints_the_same_bytes(played: Any) -> None:
 def test_the_summary_tells_the_whole_story(played: Any) -> None:
     summary = summary_of(played[1][0])
 
-    assert list(summary) == [*KEYS, "stop"]
+    assert list(summary) == [*KEYS, "answered", "stop"]
     assert summary["schema"] == "aegis.demo/1"
     assert summary["events"] > 200
     assert all(summary["incidents"][severity] >= 1 for severity in ("LOW", "MEDIUM", "HIGH", "CRITICAL"))
@@ -81,6 +81,14 @@ def test_it_ends_with_a_stop_and_a_return_by_the_ramp(played: Any) -> None:
     assert 0 < made[10] < tried[10] * 0.25
     assert tried[50] * 0.25 < made[50] < tried[50] * 0.75
     assert made[100] == tried[100]
+
+
+def test_a_page_that_is_answered_in_slack_is_answered_everywhere(played: Any) -> None:
+    told = summary_of(played[1][0])["answered"]
+
+    assert (told["by"], told["via"], told["pagerduty"]) == ("grace", "slack", "acknowledged")
+    assert told["jira"].startswith("SEC-")
+    assert (told["jira_status"], told["escalation"], told["escalation_steps"]) == ("In Progress", "acknowledged", 1)
 
 
 def test_the_first_day_never_costs_more_than_its_budget(played: Any) -> None:

@@ -13,7 +13,8 @@ if __name__ == "__main__":
         if event == "socket.connect":
             seen.write(f"connect {arguments[1][0] if isinstance(arguments[1], tuple) else arguments[1]}\n")
         elif event in ("socket.getaddrinfo", "socket.gethostbyname"):
-            seen.write(f"look-up {arguments[0]}\n")
+            name = arguments[0]
+            seen.write(f"look-up {name.decode() if isinstance(name, bytes) else name}\n")
 
     sys.addaudithook(watch)
     root(sys.argv[2:], prog_name="aegis", obj=Session())

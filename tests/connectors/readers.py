@@ -140,6 +140,13 @@ def datadog(message: Any, _ours: Collection[str]) -> list[str]:
     return found + [f"a tag {tag!r}" for tag in tags]
 
 
+def datadog_v2(message: Any, ours: Collection[str]) -> list[str]:
+    """Event Management shows the message as the Events Explorer does, and links beside it."""
+    shown = message["data"]["attributes"]
+    found = _foreign([one["url"] for one in shown["attributes"].get("links", ())], ours)
+    return found + datadog(_without(shown, "url"), ours)
+
+
 def sentry(message: Any, _ours: Collection[str]) -> list[str]:
     """Sentry shows plain text and makes links of addresses in extra data."""
     return [kind for text in strings_in(message) for kind in live(text)]
@@ -160,6 +167,7 @@ READERS: Mapping[str, Reader] = {
     "pagerduty": pagerduty,
     "jira": jira,
     "datadog": datadog,
+    "datadog v2": datadog_v2,
     "splunk": splunk,
     "sentry": sentry,
 }

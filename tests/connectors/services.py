@@ -170,6 +170,13 @@ CASES = (
         "",
     ),
     NotifierCase(
+        "datadog v2",
+        lambda http: datadog.Datadog(datadog.Config(api_key=SECRET, events="v2"), http, clock=FixedClock()),
+        [answer(202, {"data": {"type": "event"}})],
+        _by_contract("datadog", "events_v2"),
+        "",
+    ),
+    NotifierCase(
         "splunk",
         lambda http: splunk.Splunk(
             splunk.Config(token=SECRET, base_url="https://splunk.example:8088", index="sec"), http, clock=FixedClock()

@@ -19,8 +19,8 @@ from tests.connectors.stories import (
     shown_secret,
 )
 
-from aegis.connectors.datadog import SERIES_MAX, Config, Datadog, payload, series
-from aegis.core.errors import ServiceError
+from aegis.connectors.datadog import SERIES_MAX, Config, Datadog, payload, payload_v2, series
+from aegis.core.errors import ConfigError, ServiceError
 from aegis.core.incidents import Severity
 from aegis.core.notifications import MetricPoint
 from aegis.web.inbound.datadog import OURSELVES
@@ -109,3 +109,44 @@ async def test_the_wait_of_a_rate_limit_is_read_from_datadog_s_own_header() -> N
         await connector(http).push(POINTS)
     assert caught.value.retry_after_ms == 12_000
     assert not shown_secret(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("severity", "status", "priority"),
+    [
+        (Severity.LOW, "ok", "5"),
+        (Severity.MEDIUM, "warn", "3"),
+        (Severity.HIGH, "error", "2"),
+        (Severity.CRITICAL, "error", "1"),
+    ],
+)
+def test_alerts_of_the_second_api_have_its_own_words(severity: Severity, status: str, priority: str) -> None:
+    shown = payload_v2(notification(severity))["data"]["attributes"]
+    assert (shown["attributes"]["status"], shown["attributes"]["priority"]) == (status, priority)
+    over = payload_v2(notification(severity, "resolved"))["data"]["attributes"]
+    assert over["attributes"]["status"] == "ok"
+    assert over["aggregation_key"] == shown["aggregation_key"]
+
+
+@pytest.mark.parametrize(
+    ("config", "url"),
+    [
+        (Config(api_key=SECRET), "https://api.datadoghq.com/api/v1/events"),
+        (Config(api_key=SECRET, events="v2"), "https://event-management-intake.datadoghq.com/api/v2/events"),
+        (
+            Config(api_key=SECRET, events="v2", base_url="https://api.us5.datadoghq.com/"),
+            "https://event-management-intake.us5.datadoghq.com/api/v2/events",
+        ),
+        (Config(api_key=SECRET, events="v2", events_url="https://x.example"), "https://x.example/api/v2/events"),
+    ],
+    ids=["first", "second", "another site", "written"],
+)
+async def test_each_api_has_its_own_address(config: Config, url: str) -> None:
+    http = ScriptedHttp([answer(202, {"status": "ok"})])
+    await Datadog(config, http, clock=FixedClock()).notify(notification(), remote_id="")
+    assert [request.url for request in http.sent] == [url]
+
+
+def test_there_is_no_third() -> None:
+    with pytest.raises(ConfigError, match="v1 or v2"):
+        Config(api_key=SECRET, events="v3")

@@ -12,6 +12,7 @@ from datadog_api_client.model_utils import validate_and_convert_types
 from datadog_api_client.v1.api.events_api import EventsApi
 from datadog_api_client.v1.model.event_create_request import EventCreateRequest
 from datadog_api_client.v2.api.metrics_api import MetricsApi
+from datadog_api_client.v2.model.event_create_request_payload import EventCreateRequestPayload
 from datadog_api_client.v2.model.metric_payload import MetricPayload
 from slack_sdk.models.attachments import BlockAttachment
 from slack_sdk.models.blocks import Block
@@ -66,6 +67,7 @@ async def test_slacks_own_client_posts_edits_and_answers_in_the_sandbox() -> Non
 def test_datadogs_own_models_take_our_events_and_series() -> None:
     for told in TOLD:
         _as_theirs(datadog.payload(told), EventCreateRequest)
+        _as_theirs(datadog.payload_v2(told), EventCreateRequestPayload)
     _as_theirs(datadog.series(POINTS), MetricPayload)
     with pytest.raises(AssertionError):
         _as_theirs({"series": [{"metric": "x", "type": "count", "points": []}]}, MetricPayload)

@@ -77,6 +77,10 @@ PLANTED: dict[str, tuple[Any, ...]] = {
         *_plants((*RECORD, "content", 0, "marks"), [{"type": "link", "attrs": {"href": "https://evil.example"}}]),
     ),
     "datadog": _plants(("text",), *LINKED, "%%% **b**", "@slack-ops"),
+    "datadog v2": (
+        *_plants(("data", "attributes", "message"), *LINKED, "%%% **b**", "@slack-ops"),
+        *_plants(("data", "attributes", "attributes", "links"), [{"url": "https://evil.example"}]),
+    ),
     "sentry": _plants(("logentry", "formatted"), *LINKED),
     "splunk": _plants(("event", "summary"), "a\u202eb"),
 }

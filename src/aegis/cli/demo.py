@@ -93,7 +93,9 @@ async def _run(home: Path, seed: int, port: int, fast: bool, leave: bool, as_jso
 
     width = None if sys.stdout.isatty() else 120
     printer = Printer(Console(stderr=as_json, highlight=False, quiet=as_json, width=width))
-    shown = Shown(observer=printer, chapter=printer.chapter, told=printer.stop, pause=_pause(fast))
+    shown = Shown(
+        observer=printer, chapter=printer.chapter, told=printer.stop, answered=printer.answered, pause=_pause(fast)
+    )
     _log_to(home / "demo.log")
     listener = _listen(port)
     access = Access.in_folder(home)
@@ -101,10 +103,13 @@ async def _run(home: Path, seed: int, port: int, fast: bool, leave: bool, as_jso
     printer.opening(address + access.sign_in_path())
     async with staged(home, seed=seed, link_base=address, shown=shown) as stage:
         face = create(
-            stage.app, access=access, banner="Demo: every service is the sandbox, nothing leaves this machine."
+            stage.app,
+            access=access,
+            banner="Demo: every service is the sandbox, nothing leaves this machine.",
+            received=stage.world.tallies,
         )
         async with serving(face, listener):
-            played = await play(stage, seed=seed, shown=shown, scrape=f"{address}/metrics")
+            played = await play(stage, seed=seed, shown=shown, face=address)
             if as_json:
                 summary = dict(played.summary)
                 show_json(summary.pop("schema").split(".")[1].split("/")[0], **summary)

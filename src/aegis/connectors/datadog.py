@@ -1,4 +1,4 @@
-"""Datadog: incidents as events (v1) that join by aggregation key, measured values as series (v2) in batches.
+"""Datadog: incidents as events (v1, or v2 where asked) that join by aggregation key, values as series (v2) in batches.
 
 Tags come from a fixed vocabulary, because every new combination of tags is billed as a metric of its own.
 """
@@ -11,14 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from aegis.core.errors import ServiceError
+from aegis.core.errors import ConfigError, ServiceError
 from aegis.core.exchange import failure, to_json
 from aegis.core.incidents import Severity
 from aegis.core.notifications import MetricPoint, Notification, Receipt
-from aegis.core.plaintext import defang, fit, lines, one_line
+from aegis.core.plaintext import defang, fit, lines, one_line, web_link
 from aegis.core.ports import Clock, Http, HttpRequest, NewId
 from aegis.core.secret import Secret
-from aegis.core.wording import headline, numbered, state
+from aegis.core.wording import headline, numbered, rfc3339, state
 
 NAME = "datadog"
 
@@ -45,6 +45,11 @@ COUNT_INTERVAL_SECONDS = 15
 ALERT_TYPES = {Severity.LOW: "info", Severity.MEDIUM: "warning", Severity.HIGH: "error", Severity.CRITICAL: "error"}
 """The v1 API knows no `critical`; the severity is in the title and in a tag."""
 
+STATUSES = {Severity.LOW: "ok", Severity.MEDIUM: "warn", Severity.HIGH: "error", Severity.CRITICAL: "error"}
+PRIORITIES = {Severity.LOW: "5", Severity.MEDIUM: "3", Severity.HIGH: "2", Severity.CRITICAL: "1"}
+"""Of an alert in the v2 API: docs.datadoghq.com/api/latest/events/#post-an-event."""
+LINK_MAX = 2_048
+
 _TECHNIQUE = re.compile(r"T\d{4}(\.\d{3})?")
 
 
@@ -56,15 +61,72 @@ class Config:
     base_url: str = field(
         default="https://api.datadoghq.com", metadata={"help": "the site's API: https://api.datadoghq.eu, ..."}
     )
+    events: str = field(default="v1", metadata={"help": "v1: the Events Explorer; v2: Event Management, as alerts"})
+    events_url: str = field(
+        default="", metadata={"help": "where v2 events go; empty: https://event-management-intake.SITE"}
+    )
+
+    def __post_init__(self) -> None:
+        if self.events not in ("v1", "v2"):
+            raise ConfigError("datadog: events must be v1 or v2")
+
+    @property
+    def intake(self) -> str:
+        """Where v2 events go: a host of the same site (docs.datadoghq.com/api/latest/events)."""
+        if self.events_url:
+            return self.events_url.rstrip("/")
+        return self.base_url.rstrip("/").replace("://api.", "://event-management-intake.", 1)
 
 
 def payload(notification: Notification) -> dict[str, Any]:
-    """The event."""
+    """The event, as the v1 API takes it."""
+    return {
+        "title": _title(notification),
+        "text": _text(notification),
+        "alert_type": "success" if notification.change == "resolved" else ALERT_TYPES[notification.severity],
+        "priority": "low" if notification.severity is Severity.LOW else "normal",
+        "aggregation_key": _aggregation_key(notification.dedup_key),
+        "date_happened": int(notification.at.timestamp()),
+        "source_type_name": "aegis",
+        "tags": _tags(notification),
+    }
+
+
+def payload_v2(notification: Notification) -> dict[str, Any]:
+    """The event as an alert, as the v2 API takes it. Its link is ours alone."""
+    details: dict[str, Any] = {
+        "status": "ok" if notification.change == "resolved" else STATUSES[notification.severity],
+        "priority": PRIORITIES[notification.severity],
+    }
+    link = web_link(notification.link)
+    if link and len(link) <= LINK_MAX:
+        details["links"] = [{"category": "resource", "title": "Open in Aegis", "url": link}]
+    attributes = {
+        "title": _title(notification),
+        "category": "alert",
+        "message": _text(notification),
+        "aggregation_key": _aggregation_key(notification.dedup_key),
+        "timestamp": rfc3339(notification.at),
+        "tags": _tags(notification),
+        "attributes": details,
+    }
+    return {"data": {"type": "event", "attributes": attributes}}
+
+
+def _title(notification: Notification) -> str:
+    return fit(one_line(headline(notification)), TITLE_MAX, _encode)
+
+
+def _text(notification: Notification) -> str:
     parts = [state(notification), fit(lines(notification.summary), SUMMARY_MAX, _encode)]
     if notification.actions:
         parts.append("What to do\n" + fit(lines(numbered(notification.actions)), ACTIONS_MAX, _encode))
     facts = "\n".join(f"{one_line(fact.label)}: {one_line(fact.value)}" for fact in notification.facts)
     parts.append(fit(facts, FACTS_MAX, _encode))
+    return fit("\n\n".join(part for part in parts if part), TEXT_MAX)
+
+
+def _tags(notification: Notification) -> list[str]:
     # `source:aegis` says whose event it is: an alert about it that comes back by a webhook is left alone.
     tags = {
         "source": "aegis",
@@ -72,17 +134,9 @@ def payload(notification: Notification) -> dict[str, Any]:
         "status": notification.status,
         "change": notification.change,
     }
-    return {
-        "title": fit(one_line(headline(notification)), TITLE_MAX, _encode),
-        "text": fit("\n\n".join(part for part in parts if part), TEXT_MAX),
-        "alert_type": "success" if notification.change == "resolved" else ALERT_TYPES[notification.severity],
-        "priority": "low" if notification.severity is Severity.LOW else "normal",
-        "aggregation_key": _aggregation_key(notification.dedup_key),
-        "date_happened": int(notification.at.timestamp()),
-        "source_type_name": "aegis",
-        "tags": [_tag(name, value) for name, value in tags.items()]
-        + [_tag("technique", name) for name in notification.techniques[:10] if _TECHNIQUE.fullmatch(name)],
-    }
+    return [_tag(name, value) for name, value in tags.items()] + [
+        _tag("technique", name) for name in notification.techniques[:10] if _TECHNIQUE.fullmatch(name)
+    ]
 
 
 def series(points: Sequence[MetricPoint]) -> dict[str, Any]:
@@ -124,9 +178,11 @@ class Datadog:
 
     async def notify(self, notification: Notification, *, remote_id: str) -> Receipt:  # noqa: ARG002 - the key is ours
         """Submit the event."""
-        event = payload(notification)
-        await self._submit("/api/v1/events", event)
-        return Receipt(remote_id=str(event["aggregation_key"]))
+        if self._config.events == "v2":
+            await self._submit(f"{self._config.intake}/api/v2/events", payload_v2(notification))
+        else:
+            await self._submit(f"{self._config.base_url.rstrip('/')}/api/v1/events", payload(notification))
+        return Receipt(remote_id=_aggregation_key(notification.dedup_key))
 
     async def push(self, points: Sequence[MetricPoint]) -> None:
         """Submit the values, `SERIES_MAX` in one request, in halves where that is too large. Raises on the first batch
@@ -137,7 +193,7 @@ class Datadog:
 
     async def _push(self, points: Sequence[MetricPoint]) -> None:
         try:
-            await self._submit("/api/v2/series", series(points))
+            await self._submit(f"{self._config.base_url.rstrip('/')}/api/v2/series", series(points))
         except ServiceError as error:
             half = len(points) // 2
             if error.status != TOO_LARGE or not half:
@@ -145,12 +201,12 @@ class Datadog:
             await self._push(points[:half])
             await self._push(points[half:])
 
-    async def _submit(self, path: str, body: Mapping[str, Any]) -> None:
+    async def _submit(self, url: str, body: Mapping[str, Any]) -> None:
         answer = await self._http.send(
             HttpRequest(
                 service=NAME,
                 method="POST",
-                url=f"{self._config.base_url.rstrip('/')}{path}",
+                url=url,
                 headers={"Content-Type": "application/json", "DD-API-KEY": self._config.api_key.reveal()},
                 body=to_json(body),
             )

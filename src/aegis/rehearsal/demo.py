@@ -23,9 +23,11 @@ from aegis.app.keyring import pepper
 from aegis.core.ids import RANDOM_BITS, identifier
 from aegis.core.money import usd
 from aegis.core.ports import Analyst, Http, HttpRequest, NewId
+from aegis.core.references import parse_reference
 from aegis.core.stops import Stop
 from aegis.core.telemetry import Observer
 from aegis.incidents.report import markdown
+from aegis.rehearsal.answering import Answered, acknowledge, seen, worst_page
 from aegis.rehearsal.clock import StoryClock
 from aegis.rehearsal.programs import SMALL, Asked, Program, ask
 from aegis.rehearsal.ramp import Climb, Ramp
@@ -43,14 +45,27 @@ budgets:
     scope: all
     daily: {{warning: 0.10, critical: 0.16, emergency: {BUDGET}}}
 emergency: {{calls: 5}}
+contacts:
+  grace: {{title: On call, email: grace@example.com}}
+  ada: {{title: Team lead, slack: U024BE7LH, roles: [lead]}}
+escalation:
+  chains:
+    - name: page
+      when: {{severity: [HIGH, CRITICAL], kind: security}}
+      steps: [{{to: grace, by: email, wait: 10m}}, {{to: ada, by: slack, wait: 10m}}]
+inbound: {{slack: {{secret: env:SANDBOX_SLACK_SIGNING}}}}
 """
-"""A budget so small that a stolen key empties it within minutes of the story, and a return that few calls are enough for."""
+"""A budget so small that a stolen key empties it within minutes of the story, a return that few calls are enough for, and
+two people: the second is told when nobody has answered for ten minutes.
+"""
 
 STOLEN_PROMPT = "Write a long and detailed story about a lighthouse keeper. " * 60
 """What the thief asks: about 3,600 characters a call."""
 TEAM = "platform"
 IMPORTER = Program(key="importer", team=TEAM, prompt="Sum up: 214 rows read.", model=SMALL, output_tokens_max=200)
 """The program that runs away, and asks as little as this once it is mended."""
+TOLD_BY = timedelta(seconds=15)
+"""How long the other services may take to hear of an answer: a chat takes one message a second."""
 LAST_DELIVERIES = timedelta(minutes=10)
 """How long the story waits at its end for what still has to be delivered."""
 
@@ -63,6 +78,8 @@ class Shown:
     chapter: Callable[[datetime, str], None] = lambda _at, _title: None
     told: Callable[[datetime, str], None] = lambda _at, _text: None
     """Hears what an emergency stop and its return did."""
+    answered: Callable[[Answered], None] = lambda _: None
+    """Hears how it stands everywhere once somebody has answered a page."""
     pause: Callable[[timedelta], Awaitable[None]] = field(default=lambda _: anyio.lowlevel.checkpoint())
     """Waits as long as the story's time between two steps should feel to a person."""
 
@@ -87,6 +104,8 @@ class Stage:
     tally: Tally
     thief: Analyst
     http: Http
+    keys: SandboxKeys
+    answered: Answered | None = None
     stop: Stop | None = None
     climb: Climb | None = None
 
@@ -107,7 +126,7 @@ async def staged(home: Path, *, seed: int, link_base: str = "", shown: Shown | N
     async with (
         serve(world) as serving,
         open_app(
-            sandbox_config(serving, more=_SETTINGS),
+            sandbox_config(serving, more=_SETTINGS, extra=("email",)),
             home=home,
             resolve=SandboxKeys(serving),
             machine=Machine(clock=clock, new_id=new_id, chance=chance, watch_http=watch),
@@ -122,7 +141,9 @@ async def staged(home: Path, *, seed: int, link_base: str = "", shown: Shown | N
         director = Director(app, clock, watched[0])
         desk = KeyDesk(app.keys.store, clock=clock, pepper=pepper(home), randbits=chance.getrandbits, routes=())
         await desk.create(IMPORTER.key, team=TEAM)
-        yield Stage(app=app, world=world, clock=clock, director=director, tally=tally, thief=thief, http=watched[0])
+        yield Stage(
+            app=app, world=world, clock=clock, director=director, tally=tally, thief=thief, http=watched[0], keys=keys
+        )
         tasks.cancel_scope.cancel()
 
 
@@ -146,24 +167,24 @@ def seeded_ids(clock: StoryClock, seed: int) -> NewId:
     return new_id
 
 
-async def play(stage: Stage, *, seed: int, shown: Shown, scrape: str) -> Played:
-    """Play the whole story and write the report of its worst incident. `scrape` is the address of the metrics, which
-    the story's Prometheus reads at each chapter.
+async def play(stage: Stage, *, seed: int, shown: Shown, face: str) -> Played:
+    """Play the whole story and write the report of its worst incident. `face` is this Aegis' own address: the story's
+    Prometheus reads its metrics at each chapter, and its Slack knocks there.
     """
     before = STARTS
     for number, step in enumerate(story(seed)):
         if step.kind == "chapter":
-            await stage.http.send(HttpRequest(service="prometheus", method="GET", url=scrape))
+            await stage.http.send(HttpRequest(service="prometheus", method="GET", url=f"{face}/metrics"))
             stage.world.note("prometheus", "scraped /metrics")
         await shown.pause(step.at - before)
         await stage.director.reach(step.at)
         before = step.at
-        await _take(stage, step, shown, key=f"step-{number}")
+        await _take(stage, step, shown, key=f"step-{number}", face=face)
     await stage.director.finish(by=stage.clock.now() + LAST_DELIVERIES)
     return await _curtain(stage)
 
 
-async def _take(stage: Stage, step: Step, shown: Shown, *, key: str) -> None:
+async def _take(stage: Stage, step: Step, shown: Shown, *, key: str, face: str) -> None:
     """One step of the story. `key` tells two steps apart that say the same in the same second."""
     match step.kind:
         case "chapter":
@@ -174,6 +195,9 @@ async def _take(stage: Stage, step: Step, shown: Shown, *, key: str) -> None:
         case "spend":
             for _ in range(int(step.text)):
                 await _spend(stage, Program(key=step.source, team=TEAM, prompt=STOLEN_PROMPT))
+        case "answer":
+            stage.answered = await _answer(stage, by=step.text, face=face)
+            shown.answered(stage.answered)
         case "stop_key":
             await stage.app.governor.stop({"key": step.text}, "stolen: stopped by the person on call")
         case "stop":
@@ -192,6 +216,17 @@ async def _take(stage: Stage, step: Step, shown: Shown, *, key: str) -> None:
     await stage.director.calm()
 
 
+async def _answer(stage: Stage, *, by: str, face: str) -> Answered:
+    """Somebody acknowledges the worst page in Slack; how it stands everywhere once that was told."""
+    app, at, worst = stage.app, stage.clock.now(), (await worst_page(stage.app)).id
+    secret = stage.keys(parse_reference("env:SANDBOX_SLACK_SIGNING"))
+    door = f"{face}/inbound/slack"
+    status = await acknowledge(app, stage.world, stage.http, incident=worst, by=by, door=door, secret=secret)
+    assert status == 200, "Slack's request is signed as Slack signs"
+    await stage.director.reach(at + TOLD_BY)
+    return await seen(app, stage.world, incident=worst, by=by, at=at)
+
+
 async def _spend(stage: Stage, program: Program) -> Asked:
     """One model call of a program. What is refused is told by the telemetry; who asks tries again later."""
     return await ask(stage.app, stage.thief, program)
@@ -208,9 +243,26 @@ async def _curtain(stage: Stage) -> Played:
     report.write_text(markdown(worst, deliveries=delivered), encoding="utf-8")
     received = {name: counted.received for name, counted in stage.world.tallies().items() if name != "attack"}
     summary = stage.tally.summary("demo", budget=usd(BUDGET), report=str(report), received=received)
+    summary["answered"] = _answer_summary(stage)
     summary["stop"] = _stop_summary(stage)
     lines = {name: counted.first_line for name, counted in stage.world.tallies().items()}
     return Played(summary=summary, first_lines=lines, report=report)
+
+
+def _answer_summary(stage: Stage) -> dict[str, Any]:
+    """What the other services knew after somebody had acknowledged in Slack."""
+    told = stage.answered
+    assert told is not None, "somebody answers in the story"
+    return {
+        "incident": told.incident,
+        "by": told.by,
+        "via": "slack",
+        "pagerduty": told.pagerduty,
+        "jira": told.jira,
+        "jira_status": told.jira_status,
+        "escalation": told.escalation,
+        "escalation_steps": told.steps,
+    }
 
 
 def _stop_summary(stage: Stage) -> dict[str, Any]:

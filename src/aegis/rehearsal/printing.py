@@ -14,6 +14,7 @@ from rich.text import Text
 from aegis.core.feed import Tone, feed_line
 from aegis.core.money import show_usd, usd
 from aegis.core.telemetry import Happened
+from aegis.rehearsal.answering import Answered
 
 STYLES: Mapping[Tone, str] = {
     "quiet": "dim",
@@ -50,6 +51,15 @@ class Printer:
         """What an emergency stop or its return did."""
         tone: Tone = "good" if text.startswith(("Returned", "gave back")) or "admitted" in text else "critical"
         self._line(at, "stop", text[:1].upper() + text[1:], tone)
+
+    def answered(self, told: Answered) -> None:
+        """Who answered a page, and what everybody else knows of it."""
+        who = told.by.capitalize()
+        self._line(told.at, "chat", f"{who} presses Acknowledge in Slack; Slack shows: {told.slack}", "good")
+        self._line(told.at, "pager", f"PagerDuty: {told.pagerduty}", "good")
+        self._line(told.at, "ticket", f"{told.jira}: {told.jira_status}, commented", "good")
+        ended = f"escalation ends at step {told.steps} ({told.escalation}): nobody else is woken"
+        self._line(told.at, "people", ended, "good")
 
     def __call__(self, happened: Happened) -> None:
         """A line of the feed; the same sentence is shown a few times, then only counted."""

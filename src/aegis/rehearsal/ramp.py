@@ -89,7 +89,9 @@ class Ramp:
             await self._director.reach(self._clock.now() + LOOK - SECOND)
             await self._director.reach(self._clock.now() + SECOND)  # a switch that was turned is read at the next turn
             await self._director.calm()
-            climb.stop = await self._heard(stop.id)
+            before, climb.stop = climb.stop.ramp, await self._heard(stop.id)
+            if climb.stop.ramp != before:  # turned just now: whoever admits calls reads it within a second
+                await self._director.reach(self._clock.now() + SECOND)
             if climb.stop.ramp is not None and climb.stop.state == "returning":
                 await self._calls(climb, climb.stop.ramp.share, spend)
         if climb.stop.state == "returned":

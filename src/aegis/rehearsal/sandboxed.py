@@ -21,6 +21,7 @@ _KEYS: Mapping[str, str] = {
     "SANDBOX_AWS": "sandbox:sandbox",
     "SANDBOX_ROUTING_KEY": "5a" * 16,
     "SANDBOX_SLACK": "xoxb-sandbox",
+    "SANDBOX_SLACK_SIGNING": "sandbox-signing-secret",
 }
 """What the sandbox's services are given as keys. No real key is ever read."""
 BEDROCK_REGION = "us-east-1"
@@ -72,11 +73,16 @@ def sandbox_config(serving: Serving, *, more: str = "", extra: Collection[str] =
 def sandboxed(config: Config, serving: Serving) -> Config:
     """A person's own configuration, with the sandbox in the place of every outside service."""
     stand_in = sandbox_config(serving, extra=config.connectors)
-    gateway = replace(config.gateway, upstreams=_upstreams(serving))
+    config = with_gateway(config, serving)
     # A rehearsal reaches nothing real: no container, no cluster, no vendor's key.
     emergency = replace(config.emergency, reach=Reach())
     config = replace(config, emergency=emergency)
-    return replace(config, services=stand_in.services, connectors=stand_in.connectors, gateway=gateway)
+    return replace(config, services=stand_in.services, connectors=stand_in.connectors)
+
+
+def with_gateway(config: Config, serving: Serving) -> Config:
+    """The same with a gateway before the sandbox."""
+    return replace(config, gateway=replace(config.gateway, upstreams=_upstreams(serving)))
 
 
 def _upstreams(serving: Serving) -> tuple[Upstream, ...]:

@@ -21,7 +21,7 @@ ATTACKER, KEY_THIEF, OTHER_ATTACKER, OFFICE = "203.0.113.66", "203.0.113.99", "1
 ACCOUNT, OTHER_ACCOUNT = "210987654321", "310987654321"
 BUCKET, OTHER_BUCKET, STOLEN_KEY = "acme-customer-exports", "acme-billing-archive", "key_ci_build"
 
-Kind = Literal["chapter", "log", "record", "spend", "stop_key", "stop", "return"]
+Kind = Literal["chapter", "log", "record", "spend", "answer", "stop_key", "stop", "return"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,7 @@ def story(seed: int) -> list[Step]:
         teller.brute_force,
         teller.privilege,
         teller.data_leaves,
+        teller.answer,
         teller.stolen_key,
         teller.morning,
         teller.runaway,
@@ -136,6 +137,11 @@ class _Teller:
             "createVolumePermission": {"add": {"items": [{"group": "all"}]}},
         }
         yield self._cloudtrail(_at(8, 40), "ec2.amazonaws.com", "ModifySnapshotAttribute", ATTACKER, "deploy", share)
+
+    def answer(self) -> Iterator[Step]:
+        """The person on call takes the page on, where they read it."""
+        yield Step(_at(9), "chapter", "Somebody on call answers the page in Slack")
+        yield Step(_at(9, 10), "answer", "grace")
 
     def stolen_key(self) -> Iterator[Step]:
         yield Step(_at(10), "chapter", "A stolen model key runs up spend")

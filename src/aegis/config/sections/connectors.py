@@ -74,6 +74,10 @@ class DatadogSection(Section):
     api_key: SecretRef
     base_url: Address = written("https://api.datadoghq.com")
     """The site's API: https://api.datadoghq.eu, https://api.us5.datadoghq.com, ..."""
+    events: Literal["v1", "v2"] = "v1"
+    """v1: incidents are events in the Events Explorer; v2: alerts in Event Management."""
+    events_url: Address | Literal[""] = ""
+    """Where v2 events go; empty: https://event-management-intake.SITE."""
 
 
 class SplunkSection(Section):

@@ -17,6 +17,7 @@ from aegis.sandbox.service import Service, find, route
 PACKED_MAX, PLAIN_MAX = 512_000, 5_242_880
 """Bytes of a series payload, packed and unpacked (docs.datadoghq.com, submit metrics)."""
 
+LINKS_MAX, LINK_MAX = 20, 2_048
 OLDEST_S, AHEAD_S = 3_600, 600
 TEXT_MAX, KEY_MAX, TITLE_MAX, TAGS_MAX = 4_000, 100, 500, 100
 METRIC = r"[A-Za-z][A-Za-z0-9_.]{0,199}"
@@ -147,6 +148,10 @@ def _event_v2(asked: Asked, room: Room, _found: re.Match[str]) -> Reply:
         if details is not None and inside.held.get("category") == "alert":
             details.text("status", required=True, one_of=("error", "warn", "ok"))
             details.text("priority", one_of=("1", "2", "3", "4", "5"))
+            for link in details.objects("links", most=LINKS_MAX):
+                link.only({"category", "title", "url"})
+                link.text("category", required=True, one_of=("dashboard", "documentation", "resource", "runbook"))
+                link.text("url", required=True, longest=LINK_MAX)
     if body.problems or inside is None:
         return _no(400, str(body.problems[0]))
     number = str(room.next("event"))

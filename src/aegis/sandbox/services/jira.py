@@ -22,7 +22,7 @@ from aegis.sandbox.services.jira_issues import (
 )
 from aegis.sandbox.services.jira_text import BadQuery, document_problem, document_text, parse_jql
 
-BULK_MAX, PAGE_MAX, PROPERTY_MAX, COMMENT_MAX = 50, 5_000, 32_768, 32_767
+BULK_MAX, PAGE_MAX, PROPERTY_MAX, COMMENT_MAX, COMMENT_KEPT = 50, 5_000, 32_768, 32_767, 2_000
 MISSING = "There is no such issue"
 
 
@@ -136,7 +136,9 @@ def _comment(asked: Asked, room: Room, found: re.Match[str]) -> Reply:
         "created": _time(asked),
         "updated": _time(asked),
     }
-    room.put("issue", issue["key"], {**issue, "comments": issue["comments"] + 1})
+    room.put(
+        "issue", issue["key"], {**issue, "comments": issue["comments"] + 1, "last_comment": clip(text, COMMENT_KEPT)}
+    )
     return reply_json(201, made, line=clip(f"{issue['key']}: {text}"))
 
 

@@ -129,6 +129,7 @@ def new_issue(body: Document, *, key: str, number: int, at: datetime) -> Documen
         "id": str(number),
         "key": key,
         "comments": 0,
+        "last_comment": "",
         "fields": {"status": status_document(STATUSES[0]), "labels": [], "created": _time(at)},
         "created_ms": int(at.timestamp() * 1_000),
     }

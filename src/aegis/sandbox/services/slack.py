@@ -131,7 +131,23 @@ def _post(asked: Asked, room: Room, _found: re.Match[str]) -> Reply:
 
 
 def _kept(arguments: dict[str, Any]) -> Document:
-    return {"text": clip(_shown(arguments), KEPT_TEXT), "metadata": arguments.get("metadata")}
+    return {
+        "text": clip(_shown(arguments), KEPT_TEXT),
+        "metadata": arguments.get("metadata"),
+        "buttons": _buttons(arguments),
+    }
+
+
+def _buttons(arguments: dict[str, Any]) -> list[list[str]]:
+    """The buttons that somebody could press: `action_id` and `value` of each."""
+    inside = [block for attachment in arguments.get("attachments") or () for block in attachment.get("blocks") or ()]
+    offered = [
+        element
+        for block in [*(arguments.get("blocks") or ()), *inside]
+        if block.get("type") == "actions"
+        for element in block.get("elements") or ()
+    ]
+    return [[str(one.get("action_id", "")), clip(str(one.get("value", "")), 200)] for one in offered]
 
 
 def _message(kept: Document) -> Document:
