@@ -77,6 +77,34 @@ class Page:
         answer = await self.ask("Runtime.evaluate", expression=expression, returnByValue=True)
         return answer["result"].get("value")
 
+    async def press(self, key: str) -> None:
+        """One key, down and up: `Tab`, `Enter`, ..."""
+        code = {"Tab": 9, "Enter": 13, "Space": 32}[key]
+        text = {"Enter": "\r", "Space": " "}.get(key, "")
+        one = {"key": " " if key == "Space" else key, "code": key, "windowsVirtualKeyCode": code}
+        await self.ask("Input.dispatchKeyEvent", type="keyDown", **one, **({"text": text} if text else {}))
+        await self.ask("Input.dispatchKeyEvent", type="keyUp", **one)
+
+    async def write(self, text: str) -> None:
+        """Text, as if typed where the keyboard is."""
+        await self.ask("Input.insertText", text=text)
+
+    async def tab_to(self, found: str, *, most: int = 120) -> None:
+        """Press Tab until what has the focus makes a JavaScript expression of `it` true."""
+        for _ in range(most):
+            await self.press("Tab")
+            if await self.value(f"(it => Boolean({found}))(document.activeElement)"):
+                return
+        raise AssertionError(f"the keyboard does not reach {found}")
+
+    async def until(self, expression: str) -> None:
+        """Wait until a JavaScript expression is true and the page stands."""
+        for _ in range(ANSWERS_WITHIN_SECONDS * 20):
+            if await self.value(f"document.readyState === 'complete' && Boolean({expression})"):
+                return
+            await anyio.sleep(0.05)
+        raise TimeoutError(expression)
+
     async def picture(self, file: Path) -> None:
         """The whole page as a PNG."""
         answer = await self.ask("Page.captureScreenshot", format="png", captureBeyondViewport=False)

@@ -50,7 +50,7 @@ async def faced(home: Path) -> AsyncIterator[Face]:
     async with (
         serve(world) as sandbox,
         open_app(sandbox_config(sandbox), home=home, resolve=SandboxKeys(sandbox), machine=Machine(clock=clock)) as app,
-        serving(create(app, access=access), listen("127.0.0.1", 0)) as address,
+        serving(create(app, access=access, received=world.tallies), listen("127.0.0.1", 0)) as address,
         aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as client,
     ):
         token = await anyio.Path(home / TOKEN_FILE).read_text()

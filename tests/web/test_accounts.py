@@ -14,6 +14,7 @@ from aegis.core.roles import RIGHTS, ROLES, RoleName
 from aegis.core.secret import Secret
 from aegis.stores.database import Database
 from aegis.web.access import OPEN_PATHS, SIGNED_PATHS
+from aegis.web.dashboard.forms import FIELD
 from aegis.web.desk import desk
 from aegis.web.feed import Feed
 from aegis.web.login import sign_in_routes
@@ -39,6 +40,14 @@ async def sign_in(face: Face, name: str, password: str = PASSWORD.reveal()) -> a
         return answer
 
 
+async def form_token(face: Face) -> str:
+    """What the forms of this sign-in's pages carry."""
+    async with face.client.get(face.address) as page:
+        found = re.search(rf'name="{FIELD}" value="([0-9a-f]+)"', await page.text())
+    assert found is not None
+    return found[1]
+
+
 async def status(face: Face, method: str, path: str, **more: Any) -> int:
     async with face.client.request(method, f"{face.address}{path}", allow_redirects=False, **more) as answer:
         return answer.status
@@ -55,7 +64,10 @@ async def test_a_name_and_a_password_sign_a_browser_in_and_out(tmp_path: Path) -
         assert "SameSite=lax" in cookie
         assert await status(face, "GET", "/api/budgets") == 200
         assert await status(face, "GET", "/") == 200
-        assert await status(face, "POST", "/sign-out", headers={"Origin": face.address}) == 303
+        headers = {"Origin": face.address}
+        assert await status(face, "POST", "/sign-out", headers=headers) == 403, "without the token of its form"
+        form = {FIELD: await form_token(face)}
+        assert await status(face, "POST", "/sign-out", headers=headers, data=form) == 303
         assert await status(face, "GET", "/api/budgets") == 401
 
 

@@ -165,7 +165,7 @@ def _cell(cell: Cell, x: int, y: int, most: int, href: str) -> str:
         else ""
     )
     return (
-        f'<a href="{escape(href + cell.id)}" aria-label="{escape(f"{cell.id} {cell.name}: {times}")}">'
+        f'<a href="{escape(href + cell.id)}">'
         f"<title>{escape(f'{cell.id} {cell.name}: {times}')}</title>"
         f'<rect class="shade-{shade}" x="{x + 1}" y="{y}" width="{CELL_WIDTH - 4}" height="{CELL_HEIGHT - 3}" rx="3"/>'
         f'<text class="cell shade-{shade}-text" x="{x + 6}" y="{y + 14}">{escape(cell.id)}</text>{count}</a>'
