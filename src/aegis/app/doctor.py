@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal, TypeAlias
 
 from aegis.app.people import usable_channels
+from aegis.app.reviewing import owner_name
 from aegis.config.settings import Config
 from aegis.core.contacts import WAKING
 from aegis.core.errors import ConfigError
@@ -26,6 +27,7 @@ from aegis.stores.database import Database
 from aegis.stores.incidents import SqliteIncidents
 from aegis.stores.lookups import SqliteLookups
 from aegis.stores.outbox import SqliteOutbox
+from aegis.stores.reviews import SqliteReviews
 from aegis.stores.silences import SqliteSilences
 from aegis.stores.spending import newest, spent_on
 
@@ -39,7 +41,7 @@ FAILED_PERCENT: Final = 10
 """A share of failed calls above this is not chance."""
 MODELS: Final = ("anthropic", "openai", "bedrock")
 
-Topic: TypeAlias = Literal["model calls", "failing calls", "metrics", "pages", "people", "deliveries"]
+Topic: TypeAlias = Literal["model calls", "failing calls", "metrics", "pages", "people", "deliveries", "reviews"]
 Kind: TypeAlias = Literal["config", "remote", "later", "note"]
 """What has to be done about it: change the configuration, look at a service, wait or resume, nothing."""
 
@@ -216,8 +218,19 @@ async def deliveries(patient: Patient) -> AsyncIterator[Finding]:
         yield Finding(topic="deliveries", kind="note", text=text, next="aegis event import FILE")
 
 
+async def reviews(patient: Patient) -> AsyncIterator[Finding]:
+    """Reviews that are overdue, and who owns them."""
+    if patient.database is None:
+        return
+    for one in await SqliteReviews(patient.database).all():
+        if one.overdue(patient.now.date()):
+            owner = owner_name(one, patient.config.roster) or "nobody owns it"
+            text = f"overdue since {one.due.isoformat()}: {one.title} ({owner})"
+            yield Finding(topic="reviews", kind="later", text=text, next=f"aegis review done {one.id}")
+
+
 Look: TypeAlias = Callable[[Patient], AsyncIterator[Finding]]
-LOOKS: Final[tuple[Look, ...]] = (model_calls, failing_calls, metrics, pages, people, deliveries)
+LOOKS: Final[tuple[Look, ...]] = (model_calls, failing_calls, metrics, pages, people, deliveries, reviews)
 
 
 async def _recent(patient: Patient) -> list[Incident]:

@@ -22,6 +22,8 @@ COMMANDS: Lazy = {
     "config": ("aegis.cli.config:group", "Show the configuration in force and where it comes from."),
     "secrets": ("aegis.cli.secrets:group", "Keep keys and tokens in the encrypted store."),
     "up": ("aegis.cli.up:command", "Take events, work incidents, show the dashboard."),
+    "status": ("aegis.cli.status:status", "One screen: health, budgets, breakers, queue, open incidents."),
+    "top": ("aegis.cli.status:top", "The same, live."),
     "event": ("aegis.cli.event:group", "Bring in events from files."),
     "incident": ("aegis.cli.incident:group", "List, show, acknowledge, resolve and reopen incidents."),
     "silence": ("aegis.cli.silence:group", "Hold messages back for a while; maintenance windows."),
