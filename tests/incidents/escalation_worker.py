@@ -59,7 +59,12 @@ class Wire:
         return bool(to)
 
     async def send(self, to: str, notification: Notification, *, bridge: str = "") -> Receipt:
-        said = {"service": self.name, "incident": notification.incident_id, "key": notification.dedup_key}
+        said: dict[str, object] = {
+            "service": self.name,
+            "incident": notification.incident_id,
+            "key": notification.dedup_key,
+        }
+        said["again"] = notification.again
         try:
             reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
             writer.write(json.dumps(said).encode() + b"\n")

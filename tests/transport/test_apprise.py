@@ -6,6 +6,7 @@ import importlib.util
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,6 +16,8 @@ import pytest
 
 from aegis.core.errors import Billed, ConfigError, ServiceError
 from aegis.core.secret import Secret
+from aegis.core.telemetry import ServiceAnswered
+from aegis.testing import FakeClock, Recorder
 from aegis.transport.apprise import AppriseLibrary, installed
 
 pytestmark = pytest.mark.anyio
@@ -76,6 +79,18 @@ async def test_an_unknown_kind_of_address_is_not_tried_again() -> None:
 async def test_its_log_is_shut() -> None:
     await library(lambda **_words: True).tell("apprise", ADDRESS, **TOLD)
     assert logging.getLogger("apprise").disabled
+
+
+@pytest.mark.parametrize(("took", "status"), [(True, 200), (False, 0)])
+async def test_how_each_message_went_is_told_like_any_other_service(took: bool, status: int) -> None:
+    seen = Recorder()
+    fake = library(lambda **_words: took)
+    telling = AppriseLibrary(fake._load, clock=FakeClock(), observer=seen)
+    with suppress(ServiceError):
+        await telling.tell("apprise", ADDRESS, **TOLD)
+    assert [(one.service, one.status) for one in seen.happened if isinstance(one, ServiceAnswered)] == [
+        ("apprise", status)
+    ]
 
 
 @pytest.mark.skipif(importlib.util.find_spec("apprise") is not None, reason="the library is installed")

@@ -10,6 +10,8 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
 from aegis.core.errors import Billed, ConfigError, ServiceError
+from aegis.core.telemetry import ServiceAnswered
+from aegis.testing import FakeClock, Recorder
 from aegis.transport.aws import Aws, AwsClients, make_client, service_error
 
 pytestmark = pytest.mark.anyio
@@ -93,3 +95,19 @@ async def test_clients_are_made_once_for_each_place_and_asked_by_name() -> None:
         answer = await clients.call("cloudwatch", "cloudwatch", "put_metric_data", {"a": 1}, region=region, endpoint="")
         assert answer == {"asked": {"a": 1}}
     assert made == [("cloudwatch", "eu-central-1", None), ("cloudwatch", None, None)]
+
+
+async def test_how_each_call_went_is_told_like_any_other_service() -> None:
+    class Client:
+        def put_metric_data(self, **request: object) -> dict[str, object]:
+            if request:
+                raise OSError("refused")
+            return {}
+
+    seen = Recorder()
+    clients = AwsClients(make=lambda *_name, **_where: Client(), clock=FakeClock(), observer=seen)
+    await clients.call("cloudwatch", "cloudwatch", "put_metric_data", {}, region="r", endpoint="")
+    with pytest.raises(ServiceError):
+        await clients.call("cloudwatch", "cloudwatch", "put_metric_data", {"a": 1}, region="r", endpoint="")
+    told = [(one.service, one.status) for one in seen.happened if isinstance(one, ServiceAnswered)]
+    assert told == [("cloudwatch", 200), ("cloudwatch", 0)]

@@ -27,6 +27,7 @@ from aegis.incidents.messages import GovernedMessenger, Metered
 from aegis.transport.apprise import AppriseLibrary
 from aegis.transport.aws import AwsClients
 from aegis.transport.crashes import CrashReports
+from aegis.transport.otel import CallSpans
 from aegis.transport.smtp import SmtpMail
 
 Resolve: TypeAlias = Callable[[Reference], Secret]
@@ -83,8 +84,8 @@ def outlets(clock: Clock, observer: Observer) -> Mapping[str, object]:
     """The ways out beside HTTP, by the names under which connectors ask for them. None opens anything by itself."""
     return {
         "mail": SmtpMail(clock=clock, observer=observer),
-        "aws": AwsClients(),
-        "apprise": AppriseLibrary(),
+        "aws": AwsClients(clock=clock, observer=observer),
+        "apprise": AppriseLibrary(clock=clock, observer=observer),
     }
 
 
@@ -192,6 +193,19 @@ def crash_reports(config: Config, resolve: Resolve) -> CrashReports | None:
     if not values.get("crashes"):
         return None
     return CrashReports(values["dsn"], environment=values.get("environment", "production"))
+
+
+def reporters(config: Config, resolve: Resolve) -> tuple[CrashReports | CallSpans, ...]:
+    """Observers that tell somebody outside, through a library of theirs; each is closed at the end. Raises `ConfigError`."""
+    return tuple(one for one in (crash_reports(config, resolve), call_spans(config, resolve)) if one is not None)
+
+
+def call_spans(config: Config, resolve: Resolve) -> CallSpans | None:
+    """Who tells a collector of every call, if anybody. Raises `ConfigError`."""
+    if (wanted := config.otlp) is None:
+        return None
+    headers = {name: resolve(reference).reveal() for name, reference in wanted.headers.items()}
+    return CallSpans(wanted.endpoint, headers, service=wanted.service, every_ms=wanted.every_ms)
 
 
 def policies(config: Config) -> Mapping[str, ServicePolicy]:

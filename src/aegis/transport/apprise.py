@@ -16,7 +16,9 @@ import anyio
 import anyio.to_thread
 
 from aegis.core.errors import Billed, ConfigError, ServiceError
+from aegis.core.ports import Clock
 from aegis.core.secret import Secret
+from aegis.core.telemetry import Observer, ServiceAnswered
 
 AT_ONCE: Final = 4
 TOTAL_S: Final = 40
@@ -32,10 +34,18 @@ def installed() -> Any:
 
 
 class AppriseLibrary:
-    """The port `CatchAll`. `load` gives the library."""
+    """The port `CatchAll`. `load` gives the library; with a clock, `observer` hears how each message went: the library
+    tells no status, so it is 200 when it was taken and 0 when not.
+    """
 
-    def __init__(self, load: Callable[[], Any] = installed) -> None:
-        self._load = load
+    def __init__(
+        self,
+        load: Callable[[], Any] = installed,
+        *,
+        clock: Clock | None = None,
+        observer: Observer = lambda _happened: None,
+    ) -> None:
+        self._load, self._clock, self._observer = load, clock, observer
         self._threads = anyio.CapacityLimiter(AT_ONCE)
 
     def check(self, address: Secret) -> bool:
@@ -43,6 +53,8 @@ class AppriseLibrary:
 
     async def tell(self, service: str, address: Secret, *, title: str, text: str, kind: str) -> None:
         """One message to one address. Raises `ServiceError`: nobody knows what it was told before it failed."""
+        began_ns = self._clock.monotonic_ns() if self._clock else 0
+        told: bool | None = False
         try:
             with anyio.fail_after(TOTAL_S):
                 told = await anyio.to_thread.run_sync(
@@ -50,10 +62,17 @@ class AppriseLibrary:
                 )
         except TimeoutError:
             raise ServiceError(service, "did not answer in time", retryable=True, billed=Billed.UNKNOWN) from None
+        finally:
+            self._heard(service, 200 if told else 0, began_ns)
         if told is None:
             raise ServiceError(service, "an address is of no kind that the library knows", retryable=False)
         if not told:
             raise ServiceError(service, "an address did not take it", retryable=True, billed=Billed.UNKNOWN)
+
+    def _heard(self, service: str, status: int, began_ns: int) -> None:
+        if self._clock is not None:
+            took_ms = (self._clock.monotonic_ns() - began_ns) // 1_000_000
+            self._observer(ServiceAnswered(at=self._clock.now(), service=service, status=status, took_ms=took_ms))
 
     def _tell(self, address: Secret, title: str, text: str, kind: str) -> bool | None:
         library = self._open()

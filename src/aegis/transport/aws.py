@@ -17,6 +17,8 @@ import anyio.to_thread
 
 from aegis.core.errors import Billed, ConfigError, ServiceError
 from aegis.core.exchange import code_word
+from aegis.core.ports import Clock
+from aegis.core.telemetry import Observer, ServiceAnswered
 
 CONNECT_S: Final = 5
 READ_S: Final = 120
@@ -140,10 +142,19 @@ def _client_errors() -> tuple[type[BaseException], ...]:
 
 
 class AwsClients:
-    """The port `AwsCalls`: keeps one client of each kind. `make` makes them."""
+    """The port `AwsCalls`: keeps one client of each kind. `make` makes them; with a clock, `observer` hears how each call
+    went (status 0: no answer came).
+    """
 
-    def __init__(self, aws: Aws | None = None, *, make: Callable[..., Any] = make_client) -> None:
-        self._aws, self._make = aws or Aws(), make
+    def __init__(
+        self,
+        aws: Aws | None = None,
+        *,
+        make: Callable[..., Any] = make_client,
+        clock: Clock | None = None,
+        observer: Observer = lambda _happened: None,
+    ) -> None:
+        self._aws, self._make, self._clock, self._observer = aws or Aws(), make, clock, observer
         self._clients: dict[tuple[str, str, str], Any] = {}
 
     async def call(
@@ -154,5 +165,16 @@ class AwsClients:
         if key not in self._clients:  # a first client takes a tenth of a second, in a thread
             made = partial(self._make, client, region=region or None, endpoint=endpoint or None)
             self._clients[key] = await anyio.to_thread.run_sync(made)
-        answer: Mapping[str, Any] = await self._aws.call(service, self._clients[key], operation, request)
+        began_ns = self._clock.monotonic_ns() if self._clock else 0
+        try:
+            answer: Mapping[str, Any] = await self._aws.call(service, self._clients[key], operation, request)
+        except ServiceError as error:
+            self._tell(service, error.status or 0, began_ns)
+            raise
+        self._tell(service, 200, began_ns)
         return answer
+
+    def _tell(self, service: str, status: int, began_ns: int) -> None:
+        if self._clock is not None:
+            took_ms = (self._clock.monotonic_ns() - began_ns) // 1_000_000
+            self._observer(ServiceAnswered(at=self._clock.now(), service=service, status=status, took_ms=took_ms))
