@@ -205,13 +205,21 @@ class World:
                 self.restart()
         raise AssertionError("it never comes to rest")
 
-    async def stop(self, grade: Grade = Grade.G4, *, scope: Scope | None = None, **more: Any) -> Stop:
+    async def stop(
+        self,
+        grade: Grade = Grade.G4,
+        *,
+        scope: Scope | None = None,
+        between: Callable[[], None] = lambda: None,
+        **more: Any,
+    ) -> Stop:
         order = Order(grade=grade, scope=scope or {}, reason="runaway", by="ada", **more)
         made = await self.orders.plan(order)
         try:
             await self.orders.keep(made)
         except Died:
             self.stage.last = None
+        between()
         try:
             await self.orders.apply(made.id, by="grace")
         except Died:

@@ -43,7 +43,8 @@ class Stopping:
                 return _did(self._heard(stop, words), name)
             case "allowances":
                 holders = await self._parts.board.revoke(stop.plan.scope)
-                return _did(self._heard(stop, f"took back what {len(holders)} processes had been lent"), name)
+                many = "1 process" if len(holders) == 1 else f"{len(holders)} processes"
+                return _did(self._heard(stop, f"took back what {many} had been lent"), name)
         settled = {*stop.done, *stop.failed}
         left = [target for target in stop.plan.targets if target_step(target) not in settled]
         return await self._targets(stop, next_batch(self._parts, stop, left))

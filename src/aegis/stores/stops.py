@@ -79,7 +79,7 @@ class SqliteStops:
 
         def work(connection: sqlite3.Connection) -> Measured:
             return _measure(
-                row for row in connection.execute(Q["ended_since"], values) if _covers(scope, row[1], row[2], row[6])
+                row for row in connection.execute(Q["ended_since"], values) if covers(scope, row[1], row[2], row[6])
             )
 
         return await self._database.read(work)
@@ -101,14 +101,14 @@ class SqliteStops:
         known = [one for one in hours if cost and min(cost) <= one <= last * HOUR_MS]
         if len(known) < 3 * USUAL_DAYS_MIN:
             return 0
-        return sorted(cost.get(one, 0) for one in known)[len(known) // 2]
+        return int(sorted(cost.get(one, 0) for one in known)[len(known) // 2])
 
     async def under_way(self, scope: Mapping[str, str], *, before_ms: int) -> int:
         """How many calls of a scope that were sent before a moment have no end in the ledger yet."""
 
         def work(connection: sqlite3.Connection) -> int:
             sent = [entry for row in connection.execute(Q["sent"]) for entry in entries_of(row[0])]
-            asked = [e for e in sent if e.at_ms < before_ms and _covers(scope, e.service, e.model, e.body)]
+            asked = [e for e in sent if e.at_ms < before_ms and covers(scope, e.service, e.model, e.body)]
             return sum(connection.execute(Q["has_ended"], {"attempt": e.attempt}).fetchone() is None for e in asked)
 
         return await self._database.read(work)
@@ -144,7 +144,7 @@ def _row(stop: Stop) -> dict[str, Any]:
     }
 
 
-def _covers(scope: Mapping[str, str], service: str, model: str, body: str | bytes) -> bool:
+def covers(scope: Mapping[str, str], service: str, model: str, body: str | bytes) -> bool:
     """Whether an attempt is of a scope: the same rule as for spending."""
     if not scope:
         return True

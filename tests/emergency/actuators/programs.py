@@ -65,6 +65,14 @@ class Programs:
         """Until a leader that ended was taken off the table: then its number is free."""
         next(one for one in self._started if one.pid == pid).wait()
 
+    def end(self, pid: int) -> None:
+        """End a program of ours with its group, if it runs, and take it off the table."""
+        one = next(one for one in self._started if one.pid == pid)
+        self._started.remove(one)
+        if one.poll() is None:
+            os.killpg(pid, signal.SIGKILL)
+        one.communicate()
+
     def dummy(
         self, run: str, *, script: str = DUMMY, name: str = "openai-client", key: str = "bot", **labels: str
     ) -> Workload:
