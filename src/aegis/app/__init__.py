@@ -6,8 +6,8 @@ _HOMES = {
     "App": "aegis.app.running",
     "Hub": "aegis.app.hub",
     "Machine": "aegis.app.opening",
-    "ServiceState": "aegis.app.running",
-    "Taken": "aegis.app.running",
+    "ServiceState": "aegis.app.states",
+    "Taken": "aegis.app.states",
     "open_app": "aegis.app.opening",
 }
 """The public names and where they live: found when they are asked for, so that a program which only governs calls does

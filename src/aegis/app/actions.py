@@ -91,6 +91,10 @@ class BudgetActions:
         self._looked_at = clock.now()
         self._one_at_a_time = anyio.Lock()
 
+    def rebudget(self, budgets: Sequence[Budget]) -> None:
+        """From now on these are the configured budgets."""
+        self._budgets = tuple(budgets)
+
     @property
     def waiting(self) -> bool:
         """Whether an action still has to be done, or something to be taken back."""

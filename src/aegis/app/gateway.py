@@ -30,7 +30,7 @@ NAME_MAX: Final = 256
 """No vendor's name of a model is longer."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Upstream:
     """One upstream, ready to be asked. `credential` is the header that its key goes into, with the key; `signer` signs
     where the key itself is never sent.
@@ -45,16 +45,23 @@ class Upstream:
     def service(self) -> str:
         return self.settings.service
 
+    def like(self, other: Upstream | None) -> bool:
+        """Whether another is asked in the same way: its connections can be used on. Signers are never compared."""
+        if other is None or self.signer is not None or other.signer is not None:
+            return False
+        return self.settings == other.settings and self.credential == other.credential
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@dataclass(slots=True, kw_only=True)
 class GatewayParts:
-    """All of it. `upstreams` stand in the order of the configuration."""
+    """All of it. `upstreams` stand in the order of the configuration; `change` puts others in their place."""
 
     settings: GatewaySettings
     upstreams: tuple[Upstream, ...]
     keys: KeyRing
     batches: SqliteBatches
     _found: dict[tuple[Kind, str, tuple[Kind, ...]], Upstream] = field(default_factory=dict, init=False, repr=False)
+    _replaced: list[Upstream] = field(default_factory=list, init=False, repr=False)
 
     def upstream(self, kind: Kind, model: str, others: tuple[Kind, ...] = ()) -> Upstream | None:
         """Who is asked for a model: the first whose patterns name it, of the caller's kind before the `others`; else the
@@ -81,9 +88,23 @@ class GatewayParts:
                 return one
         return next((one for one in self.upstreams if one.settings.kind == kind and not one.settings.models), None)
 
+    async def change(self, settings: GatewaySettings, made: tuple[Upstream, ...]) -> None:
+        """From now on these answer. What is under way goes on to its end: a replaced upstream is closed when the next
+        change finds nobody at it.
+        """
+        found = {one.settings.name: one for one in self.upstreams}
+        kept = [found[one.settings.name] if one.like(found.get(one.settings.name)) else one for one in made]
+        busy = [one for one in self._replaced if one.relay.busy]
+        for one in (*self._replaced, *made):
+            if one not in busy and one not in kept:
+                await one.relay.close()
+        self._replaced = [*busy, *(one for one in self.upstreams if one not in kept)]
+        self.settings, self.upstreams = settings, tuple(kept)
+        self._found.clear()
+
     async def close(self) -> None:
         """Close every connection."""
-        for one in self.upstreams:
+        for one in (*self.upstreams, *self._replaced):
             await one.relay.close()
 
 

@@ -14,7 +14,7 @@ from aegis.app.actions import BudgetActions
 from aegis.app.auditing import accounts_of, audit_of
 from aegis.app.backing import backups_of
 from aegis.app.emergency import stop_and_return
-from aegis.app.gateway import GatewayParts, upstreams
+from aegis.app.gateway import GatewayParts, Upstream, upstreams
 from aegis.app.hub import Hub
 from aegis.app.inbound import act_links, open_inbound, senders
 from aegis.app.keyring import KeyRing, pepper
@@ -147,9 +147,7 @@ async def open_app(
         _figures(app, database, prices, parts)
         app.inbound = open_inbound(app, SqliteArrivals(database), http, found, links)
         app.messengers, app.heartbeat = messengers, heartbeat_of(app, http, resolve)
-        kept = SqliteBatches(database)
-        app.gateway = GatewayParts(settings=config.gateway, upstreams=behind, keys=app.keys, batches=kept)
-        opened.push_async_callback(app.gateway.close)
+        opened.push_async_callback(_gateway(app, behind, database).close)
         app.backups = backups_of(config, home, resolve, locks, machine.ids())
         hub.add(app.notice, app.actions.notice, *app.batches)
         await app.pipeline.resume()
@@ -157,6 +155,12 @@ async def open_app(
             await chore()
         app.crossings += await app.actions.restore()
         yield app
+
+
+def _gateway(app: App, behind: tuple[Upstream, ...], database: Database) -> GatewayParts:
+    kept = SqliteBatches(database)
+    app.gateway = GatewayParts(settings=app.config.gateway, upstreams=behind, keys=app.keys, batches=kept)
+    return app.gateway
 
 
 def _figures(app: App, database: Database, prices: PriceBook, parts: Parts) -> None:
@@ -223,6 +227,7 @@ async def _wired(
         retention=Retention(database, _keep(config)),
         services_used=used_names(parts),
         actions=_actions(config, governor, pipeline, outbox, lookups, clock, channels),
+        overrides=overrides,
         chores=(keys.turn, overrides.turn, fallbacks.turn, told.watch.turn),
         silences=told.silences,
         telling=told.telling,

@@ -124,6 +124,11 @@ class Overrides:
         self._budgets, self._governor, self._lookups, self._more = tuple(budgets), governor, lookups, more
         self._seen: tuple[str | None, Sequence[Budget]] = None, ()
 
+    async def change(self, budgets: Sequence[Budget]) -> None:
+        """From now on the configuration says this. Raises `StoreError`: then it holds from the next turn on."""
+        self._budgets, self._seen = tuple(budgets), ("not read yet", ())
+        await self.turn()
+
     async def turn(self) -> None:
         """Take over what is new. Raises `StoreError`."""
         seen = await self._lookups.setting(SETTING), self._more()

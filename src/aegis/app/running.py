@@ -23,8 +23,10 @@ from aegis.app.heartbeat import Heartbeat
 from aegis.app.hub import Hub
 from aegis.app.inbound import Inbound
 from aegis.app.keyring import KeyRing
+from aegis.app.overrides import Overrides
 from aegis.app.shown import Shown
 from aegis.app.spendwatch import Watching
+from aegis.app.states import ServiceState, Taken
 from aegis.app.weekly import LOOK_MS as WEEKLY_LOOK_MS
 from aegis.app.weekly import WeeklyMail
 from aegis.config.settings import Config
@@ -32,7 +34,6 @@ from aegis.core.errors import StoreError
 from aegis.core.incidents import Event
 from aegis.core.incidents import Observable as Entity
 from aegis.core.keyshapes import mask_keys
-from aegis.core.money import Nanos
 from aegis.core.ports import Clock, Events, Incidents, Messenger, NewId, Outbox, Work
 from aegis.core.telemetry import EventsTaken, Happened, LevelCrossed, LoopFailed, ServiceStands
 from aegis.emergency.audit import AuditLog
@@ -73,28 +74,6 @@ TICK_MS = 250
 """A switch that was turned elsewhere is seen within a second, with three turns to spare."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
-    """What became of one body or file: new events, events that were known already, lines refused."""
-
-    accepted: int
-    duplicates: int
-    rejected: tuple[Rejected, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServiceState:
-    """How one outside service stands. `state` is `ok`, `idle`, or what is wrong in a few words."""
-
-    name: str
-    state: str
-    done: int = 0
-    waiting: int = 0
-    dead: int = 0
-    refused: int = 0
-    cost: Nanos = 0
-
-
 @dataclass(slots=True, kw_only=True)
 class App:
     """The parts, wired, and the few things that need more than one of them. Made by `open_app`."""
@@ -120,6 +99,7 @@ class App:
     keys: KeyRing
     audit: AuditLog
     accounts: Accounts
+    overrides: Overrides
     chores: tuple[Callable[[], Awaitable[None]], ...] = ()
     store_under_way: Callable[[], int] = lambda: 0
     problems: tuple[str, ...] = ()

@@ -66,11 +66,15 @@ class Session:
     def config(self) -> Config:
         """The whole configuration, read once. Raises `InvalidConfig` or `ConfigError`."""
         if self.read is None:
-            from aegis.config.environment import read_dotenv
-            from aegis.config.load import load
-
-            self.read = load(self.files(), self.env, self.overrides, dotenv=read_dotenv(self.folder))
+            self.read = self.read_again()
         return self.read
+
+    def read_again(self) -> Config:
+        """The configuration as it stands now. Raises `InvalidConfig` or `ConfigError`."""
+        from aegis.config.environment import read_dotenv
+        from aegis.config.load import load
+
+        return load(self.files(), self.env, self.overrides, dotenv=read_dotenv(self.folder))
 
     def resolver(self, config: Config) -> Resolver:
         """What turns this configuration's references into secrets."""

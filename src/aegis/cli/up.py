@@ -12,11 +12,16 @@ import click
 
 from aegis.cli.commands import Speaking
 from aegis.cli.session import Session, say, session
+from aegis.core.errors import AegisError
 from aegis.core.telemetry import Happened, LoopFailed
 
 if TYPE_CHECKING:
+    from aegis.app.reloading import Reloading
     from aegis.web.server import Face
 
+STOPS = (signal.SIGINT, signal.SIGTERM)
+HANGUP = tuple(getattr(signal, name) for name in ("SIGHUP",) if hasattr(signal, name))
+"""Read the configuration again; from a terminal that was closed it is the end, as it always was."""
 GARBAGE = 10_000
 """Objects more than were freed since, before the collector looks: some hundred calls under way have a few thousand."""
 
@@ -24,7 +29,9 @@ GARBAGE = 10_000
 @click.command(cls=Speaking, examples=("aegis up", "aegis up --set server.listen=127.0.0.1:9000"))
 @click.option("--sandbox", is_flag=True, help="Send to the sandbox instead of the real services.")
 def command(sandbox: bool) -> None:
-    """Take events, work incidents, show the dashboard. Stops cleanly on Ctrl-C or SIGTERM."""
+    """Take events, work incidents, show the dashboard. Stops cleanly on Ctrl-C or SIGTERM; reads its configuration
+    again on SIGHUP.
+    """
     import anyio
 
     backend = {"use_uvloop": sys.platform != "win32"}
@@ -35,6 +42,7 @@ async def _up(run: Session, sandbox: bool) -> None:
     import anyio
 
     from aegis.app.auditing import config_facts
+    from aegis.app.reloading import Reloading
     from aegis.cli.beside import keep_address
     from aegis.cli.books import who
     from aegis.cli.opened import opened
@@ -61,23 +69,40 @@ async def _up(run: Session, sandbox: bool) -> None:
         here = server.host if is_loopback(server.host) else "127.0.0.1"
         keep_address(app.home, f"http://{here}:{listener.getsockname()[1]}")
         public = urlsplit(server.public_url).hostname
+        resolve = run.resolver(run.config()).resolve
+        reloading = None if world else Reloading(app, read=run.read_again, resolve=resolve)
         face = create(
             app,
             access=access,
             hosts=frozenset([public] if public else []),
             received=world.tallies if world else None,
+            reloading=reloading,
         )
         signs_in = "/sign-in" if await app.accounts.kept.any() else access.sign_in_path()
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        with anyio.open_signal_receiver(*STOPS, *HANGUP) as signals:
             async with serving(face, listener), anyio.create_task_group() as tasks:
                 tasks.start_soon(app.run)
                 tasks.start_soon(_settle, face)
                 say(f"Aegis listens on {address}")
                 say(f"Sign in{'' if signs_in == '/sign-in' else ' once'}: {address}{signs_in}")
-                async for _signal in signals:
-                    break
+                async for one in signals:
+                    if one in STOPS or reloading is None or sys.stdin.isatty():
+                        break
+                    await _reload(reloading)
                 say("stopping")
                 tasks.cancel_scope.cancel()
+
+
+async def _reload(reloading: Reloading) -> None:
+    """Read the configuration again; a wrong one is told, and the old goes on."""
+    try:
+        done = await reloading.reload(by="SIGHUP")
+    except AegisError as wrong:
+        say(f"the configuration was not taken over, the old one goes on:\n{wrong}")
+        return
+    say(f"configuration read again: {', '.join(done.taken) or 'nothing has changed'}")
+    for path in done.waits:
+        say(f"{path} holds from the next start on")
 
 
 async def _settle(face: Face) -> None:

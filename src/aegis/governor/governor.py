@@ -295,6 +295,11 @@ class Governor:
         self._plans = Plans(book, self._prices, self._gates, self._clock, self._fits)
         self._account = Account(self._ledger, book, self._clock, self._holder.idle)
 
+    def reprice(self, prices: PriceBook) -> None:
+        """From now on these prices hold; what is held already stays as it was priced."""
+        self._prices.change(prices)
+        self.rebudget(self._budgets)
+
     def _obey(self, switches: Sequence[Switch]) -> None:
         """What the store says now: slow down, let CRITICAL calls have their pools, end what has to end."""
         before = {service: self._switch.percent(service) for service in self._gates.services()}

@@ -39,6 +39,7 @@ TABLE: Final[tuple[tuple[str, str, Right], ...]] = (
     ("GET", r"/api/contacts", "read"),
     ("POST", r"/api/contacts/[^/]+/test", "operate"),
     ("GET", r"/api/oncall", "read"),
+    ("POST", r"/api/config/reload", "admin"),
     ("GET", r"/api/forecast", "read"),
     ("GET", r"/api/anomalies", "read"),
     ("GET", r"/api/anomalies/[^/]+", "read"),

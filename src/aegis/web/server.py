@@ -15,6 +15,7 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from aegis.app import App
+from aegis.app.reloading import Reloading
 from aegis.core.incidents import Status
 from aegis.sandbox.records import Tally
 from aegis.web.access import Access, Guard
@@ -79,9 +80,11 @@ def create(
     hosts: frozenset[str] = frozenset(),
     banner: str = "",
     received: Callable[[], Mapping[str, Tally]] | None = None,
+    reloading: Reloading | None = None,
 ) -> Face:
     """The whole HTTP face of `app`. `hosts` are the names it may be called by beside loopback; `banner` is a line on
-    every page (the demo says that nothing left this machine); `received` is what a sandbox behind it got.
+    every page (the demo says that nothing left this machine); `received` is what a sandbox behind it got; `reloading` reads the
+    configuration again, where that can be asked for.
     """
     feed, metrics, latencies = Feed(), Metrics(), Latencies()
     app.hub.add(latencies)
@@ -92,7 +95,7 @@ def create(
     def desk() -> ASGIApp:
         from aegis.web.desk import desk as made
 
-        return made(app, feed, banner=banner, latencies=latencies, received=received)
+        return made(app, feed, banner=banner, latencies=latencies, received=received, reloading=reloading)
 
     def inbound() -> ASGIApp:
         from aegis.web.inbound.routes import inbound as made

@@ -19,7 +19,7 @@ from aegis.core.secret import Secret
 from aegis.core.virtualkeys import RANDOM_BITS, VirtualKey, key_hash, make_key
 from aegis.governor.pricing import compile_list, keep_table
 from aegis.rehearsal.sandboxed import SandboxKeys, sandbox_config
-from aegis.sandbox.server import serve
+from aegis.sandbox.server import Serving, serve
 from aegis.sandbox.world import World
 from aegis.web.access import Access
 from aegis.web.server import create
@@ -44,6 +44,7 @@ class Stage:
     world: World
     client: aiohttp.ClientSession
     home: Path
+    serving: Serving
 
     async def key(self, name: str = "bot", **rights: Any) -> str:
         """A fresh virtual key, known to the running gateway."""
@@ -115,4 +116,4 @@ async def staged(
             serving(create(app, access=access), listen("127.0.0.1", 0)) as address,
             aiohttp.ClientSession() as client,
         ):
-            yield Stage(address, app, world, client, home)
+            yield Stage(address, app, world, client, home, sandbox)

@@ -64,6 +64,11 @@ class Relay:
         """Open and opening."""
         return len(self._all) + self._opening
 
+    @property
+    def busy(self) -> bool:
+        """Whether anybody is at it: an exchange is under way, or somebody waits for a connection."""
+        return self.connections > len(self._idle) or bool(self._waiting)
+
     async def send(self, method: bytes, path: bytes, headers: Headers, body: bytes = b"") -> Answer:
         """One request, once; returns when the head of its answer is here. Raises `ServiceError`: `billed` is no where
         nothing was sent, else unknown. Cancelling closes the connection at once.
