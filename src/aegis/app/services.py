@@ -5,9 +5,11 @@ Policy: a service whose key cannot be resolved stops the start; a metered servic
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 from typing import Any, TypeAlias
 
 from aegis.config.settings import Config, Service, Value
@@ -15,6 +17,7 @@ from aegis.connectors import registry
 from aegis.connectors.attack import Attack, read_catalogue
 from aegis.core.budgets import Amounts, Budget
 from aegis.core.calls import Priority
+from aegis.core.errors import ConfigError
 from aegis.core.money import usd
 from aegis.core.ports import Analyst, Clock, Enricher, Governs, Http, Messenger, MetricSink, NewId, Notifier
 from aegis.core.references import Reference
@@ -257,7 +260,24 @@ def private_hosts(config: Config, resolve: Resolve) -> frozenset[str]:
     for name, values in config.connectors.items():
         if name in BUILT:
             hosts |= registry.private_hosts(registry.load(name).Config(**_values(values, resolve)))
+    if (oidc := config.accounts.oidc) is not None and oidc.allow_private:
+        hosts.add(urlsplit(oidc.issuer).hostname or "")
     return frozenset(hosts)
+
+
+def trust(config: Config, resolve: Resolve) -> Mapping[str, ssl.SSLContext]:
+    """The authorities of hosts whose connectors name a `ca_file`. Raises `ConfigError` for one that cannot be used."""
+    found: dict[str, ssl.SSLContext] = {}
+    for name, values in config.connectors.items():
+        if name not in BUILT or not (file := str(values.get("ca_file") or "")):
+            continue
+        try:
+            context = ssl.create_default_context(cafile=file)
+            context.set_alpn_protocols(["http/1.1"])
+        except OSError as error:  # missing, unreadable, or no certificate in it
+            raise ConfigError(f"connectors.{name}: ca_file {file} holds no certificate that can be read") from error
+        found |= dict.fromkeys(registry.hosts(registry.load(name).Config(**_values(values, resolve))), context)
+    return found
 
 
 def used_names(parts: Parts) -> tuple[str, ...]:

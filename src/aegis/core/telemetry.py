@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
+from aegis.core.calls import Usage
 from aegis.core.incidents import Detection, Incident
 from aegis.core.money import Nanos
 from aegis.core.notifications import Change
@@ -40,6 +41,9 @@ class IncidentChanged:
     change: Change
 
 
+_NONE: Final[Mapping[str, Any]] = {}
+
+
 class CallEnded(NamedTuple):
     """A governed call ended. `refused` names the gate that said no; `cached` cost nothing.
 
@@ -55,6 +59,12 @@ class CallEnded(NamedTuple):
     refused: str = ""
     message: str = ""
     took_ms: int = 0
+    operation: str = ""
+    wanted: str = ""
+    """The model that was asked for first; empty for a service without models."""
+    usage: Usage = _NONE
+    """Units by meter; of a call that was not made, none."""
+    scope: Mapping[str, str] = _NONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,6 +52,10 @@ class Teller:
                     cost=reservation.cost,
                     message=message,
                     took_ms=self._took_ms(reservation.started_ns),
+                    operation=call.operation,
+                    wanted=call.models[0] if call.models else "",
+                    usage=reservation.usage,
+                    scope=call.scope,
                 )
             )
         return _ended(reservation, _ms(now), message)
@@ -101,6 +105,9 @@ class Teller:
                 refused=gate,
                 message=str(error),
                 took_ms=self._took_ms(started_ns),
+                operation=call.operation,
+                wanted=call.models[0] if call.models else "",
+                scope=call.scope,
             )
         )
 
