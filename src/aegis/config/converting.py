@@ -14,6 +14,7 @@ from aegis.config.sections.gateway import GatewaySection, UpstreamSection
 from aegis.config.sections.people import InhibitionSection
 from aegis.config.sections.reports import WeeklySection
 from aegis.config.sections.root import (
+    AccountsSection,
     BackupSection,
     EmergencySection,
     HeartbeatSection,
@@ -22,14 +23,18 @@ from aegis.config.sections.root import (
     RouteSection,
 )
 from aegis.config.sections.services import BreakerSection, ServiceSection
+from aegis.config.sections.telemetry import OtlpSection
 from aegis.config.settings import (
     AccountSettings,
+    Oidc,
+    Proxy,
     BackupSettings,
     Config,
     Detecting,
     EmergencySettings,
     GatewaySettings,
     HeartbeatSettings,
+    OtlpSettings,
     Privacy,
     SandboxSettings,
     SecretsKey,
@@ -77,8 +82,9 @@ def settings(root: RootSection) -> Config:
         heartbeat=_heartbeat(root.heartbeat) if root.heartbeat else None,
         backup=_backup(root.backup) if root.backup else None,
         weekly=_weekly(root.reports.weekly) if root.reports.weekly else None,
+        otlp=_otlp(root.telemetry.otlp) if root.telemetry.otlp else None,
         audit_file=Path(root.audit.file).expanduser() if root.audit.file else None,
-        accounts=AccountSettings(session_ms=root.accounts.session, two_people_above=root.accounts.two_people_above_usd),
+        accounts=_accounts(root.accounts),
         inbound={name: _connector(section) for name, section in _sections(root.inbound)},
         emergency=_emergency(root.emergency),
         anomalies=AnomalyPolicy(
@@ -297,8 +303,47 @@ def _weekly(section: WeeklySection) -> WeeklySettings:
     return WeeklySettings(to=tuple(section.to), weekday=weekday, minute=section.at, zone=section.zone)
 
 
+def _otlp(section: OtlpSection) -> OtlpSettings:
+    return OtlpSettings(
+        endpoint=section.endpoint.rstrip("/"),
+        headers=dict(section.headers),
+        service=section.service,
+        every_ms=section.every,
+    )
+
+
 def _price(name: str, section: PriceSection) -> tuple[tuple[str, str], Price]:
     service, _, model = name.partition("/")
     rates = {meter: ((0, rate),) for meter, rate in (section.model_extra or {}).items()}
     price = Price(service=service, model=model, rates=rates, since=section.since or date.min, source="configuration")
     return (service, model), price
+
+
+def _accounts(section: AccountsSection) -> AccountSettings:
+    proxy, oidc = section.proxy, section.oidc
+    return AccountSettings(
+        session_ms=section.session,
+        two_people_above=section.two_people_above_usd,
+        proxy=None
+        if proxy is None
+        else Proxy(
+            addresses=tuple(proxy.addresses),
+            user=proxy.user,
+            groups=proxy.groups,
+            roles=proxy.roles,
+            default=proxy.default,
+        ),
+        oidc=None
+        if oidc is None
+        else Oidc(
+            issuer=oidc.issuer,
+            client_id=oidc.client_id,
+            client_secret=oidc.client_secret,
+            scopes=tuple(oidc.scopes),
+            name_claim=oidc.name_claim,
+            groups_claim=oidc.groups_claim,
+            roles=oidc.roles,
+            default=oidc.default,
+            allow_private=oidc.allow_private,
+        ),
+    )

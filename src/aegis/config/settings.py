@@ -16,6 +16,7 @@ from aegis.core.escalations import Roster
 from aegis.core.matching import Team
 from aegis.core.prices import Price
 from aegis.core.references import Reference
+from aegis.core.roles import RoleName
 from aegis.core.silences import Inhibition
 from aegis.incidents.pseudonyms import PersonalKind
 from aegis.incidents.routing import Route
@@ -172,11 +173,54 @@ class WeeklySettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OtlpSettings:
+    """A collector of OpenTelemetry's, without the paths of its signals."""
+
+    endpoint: str
+    headers: Mapping[str, Reference]
+    service: str
+    every_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proxy:
+    """A proxy that signs people in: where it connects from, its headers, the roles of groups (`default` of none)."""
+
+    addresses: tuple[str, ...]
+    user: str
+    groups: str
+    roles: Mapping[str, RoleName]
+    default: RoleName | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Oidc:
+    """An OpenID Connect issuer that signs people in."""
+
+    issuer: str
+    client_id: str
+    client_secret: Reference | None
+    scopes: tuple[str, ...]
+    name_claim: str
+    groups_claim: str
+    roles: Mapping[str, RoleName]
+    default: RoleName | None
+    allow_private: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccountSettings:
     """How long a session lasts; the amount (nano-dollars) above which a budget needs a second person (None: never)."""
 
     session_ms: int = 12 * 3_600_000
     two_people_above: int | None = None
+    proxy: Proxy | None = None
+    oidc: Oidc | None = None
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether people may be signed in by something else than local accounts."""
+        return self.proxy is not None or self.oidc is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,6 +263,7 @@ class Config:
     heartbeat: HeartbeatSettings | None = None
     backup: BackupSettings | None = None
     weekly: WeeklySettings | None = None
+    otlp: OtlpSettings | None = None
     audit_file: Path | None = Path("audit.jsonl")
     """As written: a relative one stands in the state folder."""
     accounts: AccountSettings = field(default_factory=AccountSettings)
@@ -240,10 +285,9 @@ class Config:
 
     def _reference_at(self, path: str) -> Reference | None:
         match path.split("."):
-            case ["services", name, "key"]:
-                return self.services[name].key
-            case ["services", name, "admin_key"]:
-                return self.services[name].admin_key
+            case ["services", name, ("key" | "admin_key") as which]:
+                service = self.services[name]
+                return service.key if which == "key" else service.admin_key
             case ["gateway", "upstreams", name, "key"]:
                 return next((one.key for one in self.gateway.upstreams if one.name == name), None)
             case ["connectors", name, key] if isinstance(value := self.connectors[name].get(key), Reference):
@@ -254,6 +298,8 @@ class Config:
                 return self.heartbeat.url
             case ["backup", "passphrase"] if self.backup is not None:
                 return self.backup.passphrase
+            case ["telemetry", "otlp", "headers", name] if self.otlp is not None:
+                return self.otlp.headers.get(name)
             case ["emergency", *below]:
                 return self.emergency.reach.reference_at(below)
             case ["secrets", "passphrase"]:

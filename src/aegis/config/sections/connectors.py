@@ -68,6 +68,10 @@ class JiraSection(Section):
     """Hours until an issue is due, for LOW, MEDIUM, HIGH and CRITICAL, such as 720, 168, 48, 24; empty: no date."""
     due_field: str = Field(default="duedate", pattern=r"^(duedate|customfield_[0-9]{1,9})$")
     """Where that stands: duedate, or a field of your own that takes date and time."""
+    allow_private: bool = False
+    """It is reached at a private address."""
+    ca_file: str = Field(default="", max_length=1_024)
+    """File of authorities (PEM) that are trusted instead of the system's: for a certificate of your own."""
 
 
 class DatadogSection(Section):
@@ -91,6 +95,8 @@ class SplunkSection(Section):
     """The token has indexer acknowledgement on: an event is delivered once the indexers have it."""
     allow_private: bool = False
     """It stands on a private address."""
+    ca_file: str = Field(default="", max_length=1_024)
+    """File of authorities (PEM) that are trusted instead of the system's: for a certificate of your own."""
 
 
 class SentrySection(Section):
@@ -101,6 +107,8 @@ class SentrySection(Section):
     """Report Aegis' own crashes as well. Needs `pip install 'aegis[sentry]'`."""
     allow_private: bool = False
     """It stands on a private address."""
+    ca_file: str = Field(default="", max_length=1_024)
+    """File of authorities (PEM) that are trusted instead of the system's: for a certificate of your own."""
 
 
 class EmailSection(Section):
@@ -120,6 +128,8 @@ class EmailSection(Section):
     """Password, or an app password."""
     allow_private: bool = False
     """It stands on a private address."""
+    ca_file: str = Field(default="", max_length=1_024)
+    """File of authorities (PEM) that are trusted instead of the system's: for a certificate of your own."""
 
 
 class TwilioSection(Section):
@@ -172,6 +182,8 @@ class WebhookSection(Section):
     """The secret before it: while it stands here, both sign."""
     allow_private: bool = False
     """It stands on a private address."""
+    ca_file: str = Field(default="", max_length=1_024)
+    """File of authorities (PEM) that are trusted instead of the system's: for a certificate of your own."""
 
 
 class AppriseSection(Section):

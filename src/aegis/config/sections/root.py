@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
+from ipaddress import ip_network
 from typing import Annotated
 
 from pydantic import ConfigDict, Field, field_validator
@@ -27,13 +28,18 @@ from aegis.config.sections.people import (
 from aegis.config.sections.reach import CredentialsSection, DockerSection, KubernetesSection, ProcessesSection
 from aegis.config.sections.reports import ReportsSection
 from aegis.config.sections.services import ServicesSection
+from aegis.config.sections.telemetry import TelemetrySection
 from aegis.config.sections.when import WhenSection
 from aegis.core.anomalies import DETECTORS, Detector
+from aegis.core.roles import RoleName
 
 NOT_TOLD = ("attack", "twilio", "cloudwatch")
 """Connectors that no route can name: Twilio's two ways have names of their own, CloudWatch takes metrics only."""
 TOLD = (*(name for name in ConnectorsSection.model_fields if name not in NOT_TOLD), "sms", "phone")
 """The services a route can name."""
+
+
+HEADER = r"^[A-Za-z][A-Za-z0-9-]{0,63}$"
 
 
 class ServerSection(Section):
@@ -147,11 +153,55 @@ class AuditSection(Section):
     """Where every entry is written too; a relative one stands in the state folder, null writes none."""
 
 
+class ProxySection(Section):
+    """People who a proxy in front of Aegis has signed in: its headers count when they come from its addresses."""
+
+    addresses: Words = Field(min_length=1)
+    """Where the proxy connects from: addresses or ranges (10.0.0.7, 10.1.0.0/24). Nobody else may be there."""
+    user: str = Field(default="X-Forwarded-User", pattern=HEADER)
+    """The header with the person's name."""
+    groups: str = Field(default="X-Forwarded-Groups", pattern=HEADER)
+    """The header with the person's groups, with commas between them."""
+    roles: dict[str, RoleName] = Field(default_factory=dict)
+    """The role of each group; of several the widest."""
+    default: RoleName | None = None
+    """The role of a person in none of these groups; null: such a person stays out."""
+
+    @field_validator("addresses")
+    @classmethod
+    def _addresses_are_ranges(cls, value: list[str]) -> list[str]:
+        for one in value:
+            ip_network(one)
+        return value
+
+
+class OidcSection(Section):
+    """Sign-in at an OpenID Connect issuer: authorization code with PKCE."""
+
+    issuer: str = Field(pattern=r"^https?://[^\s?#]+$", max_length=500)
+    """The issuer, exactly as its tokens name it."""
+    client_id: str = Field(min_length=1, max_length=300)
+    client_secret: SecretRef | None = None
+    """Null for a public client."""
+    scopes: Words = Field(default_factory=lambda: ["profile", "email"])
+    """What is asked for beside `openid`."""
+    name_claim: str = "preferred_username"
+    groups_claim: str = "groups"
+    roles: dict[str, RoleName] = Field(default_factory=dict)
+    """The role of each group; of several the widest."""
+    default: RoleName | None = None
+    """The role of a person in none of these groups; null: such a person stays out."""
+    allow_private: bool = False
+    """Whether the issuer may stand on a private address."""
+
+
 class AccountsSection(Section):
     """Local accounts; there are none until `aegis account add`."""
 
     session: Duration = written("12h")
     """How long a sign-in to the dashboard lasts."""
+    proxy: ProxySection | None = None
+    oidc: OidcSection | None = None
     two_people_above_usd: Money | None = None
     """Setting a budget's amount above this waits for a second person; null: never."""
 
@@ -237,6 +287,7 @@ class RootSection(Section):
     anomalies: AnomaliesSection = Field(default_factory=AnomaliesSection)
     backup: BackupSection | None = None
     reports: ReportsSection = Field(default_factory=ReportsSection)
+    telemetry: TelemetrySection = Field(default_factory=TelemetrySection)
     audit: AuditSection = Field(default_factory=AuditSection)
     accounts: AccountsSection = Field(default_factory=AccountsSection)
     detection: DetectionSection = Field(default_factory=DetectionSection)
