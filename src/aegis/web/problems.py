@@ -24,7 +24,8 @@ def problem(status: int, code: str, detail: str, *, headers: Mapping[str, str] |
     """A problem document: `status` as HTTP knows it, `code` stable for programs, `detail` a sentence for people."""
     import orjson
 
-    titles = {400: "Bad request", 401: "Sign in first", 403: "Not allowed", 404: "Not found", 413: "Too large"}
+    titles = {400: "Bad request", 401: "Sign in first", 403: "Not allowed", 404: "Not found", 405: "Not allowed"}
+    titles |= {413: "Too large", 422: "Not as described"}
     document = {
         "type": f"urn:aegis:problem:{code}",
         "title": titles.get(status, "Refused" if status == 429 else "Failed"),
@@ -35,13 +36,19 @@ def problem(status: int, code: str, detail: str, *, headers: Mapping[str, str] |
     return Response(orjson.dumps(document), status, dict(headers or {}), "application/problem+json")
 
 
+def _bad_input(code: str) -> int:
+    if code.startswith("no_such_"):
+        return 404
+    return {"too_large": 413, "stale_form": 403}.get(code, 400)
+
+
 async def on_error(_: Request, error: Exception) -> Response:
     """The answer to any error of the core."""
     assert isinstance(error, AegisError)
     for kind, status, code in _STATUS:
         if isinstance(error, kind):
             if isinstance(error, BadInput):
-                return problem({"too_large": 413, "stale_form": 403}.get(error.code, status), error.code, str(error))
+                return problem(_bad_input(error.code), error.code, str(error))
             wait = error.retry_after_ms if isinstance(error, Refused | ServiceError) else None
             headers = {"Retry-After": str(-(-wait // 1000))} if wait is not None else None
             return problem(status, code, str(error), headers=headers)

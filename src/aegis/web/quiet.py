@@ -116,7 +116,7 @@ def _silences(routes: APIRouter, app: App) -> None:
         await app.audit.note(_who(request), "silence.added", facts | {"owner": made.owner})
         return _json({"schema": "aegis.silence/1", **silence_row(made, now)}, status=201)
 
-    @routes.delete("/silences/{silence_id}")
+    @routes.delete("/silences/{silence_id}", status_code=204)
     async def end(request: Request, silence_id: str) -> Response:
         """End a silence now."""
         if not await app.silences.end(silence_id, now=app.clock.now()):
