@@ -16,7 +16,7 @@ from typing import Final
 
 import anyio
 
-from aegis.app.services import Parts, Resolve, build_parts, outlets, private_hosts, resolved
+from aegis.app.services import Parts, Resolve, build_parts, outlets, private_hosts, resolved, trust
 from aegis.config.settings import Config
 from aegis.connectors import registry
 from aegis.connectors.questions import Asks
@@ -47,7 +47,8 @@ async def connected(
     config: Config, *, home: Path, resolve: Resolve, clock: Clock, new_id: NewId
 ) -> AsyncIterator[tuple[Parts, Http]]:
     """The connectors of a configuration without store and governor, until the block ends. Raises `ConfigError`."""
-    http = OutboundHttp(clock=clock, observer=lambda _happened: None, allow_private=private_hosts(config, resolve))
+    private, own = private_hosts(config, resolve), trust(config, resolve)
+    http = OutboundHttp(clock=clock, observer=lambda _happened: None, allow_private=private, trust=own)
     try:
         ways = outlets(clock, lambda _happened: None)
         parts = build_parts(config, home=home, http=http, clock=clock, new_id=new_id, resolve=resolve, ways=ways)

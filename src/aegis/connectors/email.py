@@ -64,6 +64,9 @@ class Config:
     user: str = field(default="", metadata={"help": "name to sign in with; empty: none is needed"})
     password: Secret | None = field(default=None, metadata={"help": "password, or an app password"})
     allow_private: bool = field(default=False, metadata={"help": "the server stands on a private address"})
+    ca_file: str = field(
+        default="", metadata={"help": "file of authorities (PEM) that are trusted instead of the system's"}
+    )
 
     def __post_init__(self) -> None:
         if self.security not in _SECURITIES:
@@ -91,6 +94,7 @@ class Config:
             user=self.user,
             password=self.password,
             allow_private=self.allow_private,
+            ca_file=self.ca_file,
         )
 
 

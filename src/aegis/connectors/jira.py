@@ -68,6 +68,11 @@ class Config:
         metadata={"help": "field that says when it is due: duedate, or customfield_N (date and time)"},
     )
 
+    allow_private: bool = field(default=False, metadata={"help": "it is reached at a private address"})
+    ca_file: str = field(
+        default="", metadata={"help": "file of authorities (PEM) that are trusted instead of the system's"}
+    )
+
     def __post_init__(self) -> None:
         if self.due_hours and not re.fullmatch(r"\s*[0-9]{1,5}(\s*,\s*[0-9]{1,5}){3}\s*", self.due_hours):
             raise ConfigError("jira: due_hours must be four whole numbers, or empty")

@@ -108,8 +108,11 @@ def configs() -> Mapping[str, tuple[FieldSpec, ...]]:
 
 def private_hosts(config: object) -> frozenset[str]:
     """The hosts of a connector's config that may stand on a private address, for the transport's `allow_private`."""
-    if not getattr(config, "allow_private", False):
-        return frozenset()
+    return hosts(config) if getattr(config, "allow_private", False) else frozenset()
+
+
+def hosts(config: object) -> frozenset[str]:
+    """The hosts that a connector speaks HTTP with at addresses of its config."""
     secrets = (value for name in ("dsn", "webhook") if isinstance(value := getattr(config, name, None), Secret))
     addresses = (getattr(config, "base_url", ""), *(secret.reveal() for secret in secrets))
     return frozenset(host for address in addresses if (host := urlsplit(address).hostname))

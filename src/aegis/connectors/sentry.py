@@ -50,6 +50,9 @@ class Config:
         default=False, metadata={"help": "report Aegis' own crashes as well; needs the extra aegis[sentry]"}
     )
     allow_private: bool = field(default=False, metadata={"help": "Sentry stands on a private address"})
+    ca_file: str = field(
+        default="", metadata={"help": "file of authorities (PEM) that are trusted instead of the system's"}
+    )
 
     def __post_init__(self) -> None:
         parse_dsn(self.dsn)

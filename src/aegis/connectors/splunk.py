@@ -65,6 +65,9 @@ class Config:
         metadata={"help": "the token has indexer acknowledgement on: an event is delivered once the indexers have it"},
     )
     allow_private: bool = field(default=False, metadata={"help": "the collector stands on a private address"})
+    ca_file: str = field(
+        default="", metadata={"help": "file of authorities (PEM) that are trusted instead of the system's"}
+    )
 
 
 def payload(notification: Notification, *, index: str = "", host: str = "aegis") -> dict[str, Any]:

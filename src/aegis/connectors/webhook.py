@@ -44,6 +44,9 @@ class Config:
         default=None, metadata={"help": "the secret before it: while it stands here, both sign"}
     )
     allow_private: bool = field(default=False, metadata={"help": "the address is a private one"})
+    ca_file: str = field(
+        default="", metadata={"help": "file of authorities (PEM) that are trusted instead of the system's"}
+    )
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.webhook.reveal())

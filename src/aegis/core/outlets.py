@@ -15,7 +15,8 @@ Security = Literal["starttls", "tls", "none"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailServer:
     """Where mail is handed in. `starttls` and `tls` are both required once named: nothing goes on in the clear.
-    `allow_private` lets it stand on a private address.
+    `allow_private` lets it stand on a private address; `ca_file` holds the authorities that are trusted instead of the
+    system's.
     """
 
     host: str
@@ -24,6 +25,7 @@ class MailServer:
     user: str = ""
     password: Secret | None = field(default=None, repr=False)
     allow_private: bool = False
+    ca_file: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

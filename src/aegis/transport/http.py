@@ -10,7 +10,7 @@ import asyncio
 import re
 import ssl
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Final, NoReturn
 from urllib.parse import urlsplit
 
@@ -41,8 +41,9 @@ _ENCODINGS_READ = ("", "identity", "gzip")
 
 class OutboundHttp:
     """The `Http` port. `allow_private` names the hosts (of connectors configured so) that may stand on a private
-    address; `tls` replaces the system's trusted authorities. `unix_socket` is a file that everything is sent to
-    instead of an address: then a request's host is `localhost`.
+    address; `tls` replaces the system's trusted authorities, `trust` does for single hosts (of connectors with a
+    `ca_file`). `unix_socket` is a file that everything is sent to instead of an address: then a request's host is
+    `localhost`.
 
     Call `close` in the end; it needs the same event loop as `send`.
     """
@@ -54,10 +55,12 @@ class OutboundHttp:
         observer: Observer,
         allow_private: Collection[str] = (),
         tls: ssl.SSLContext | None = None,
+        trust: Mapping[str, ssl.SSLContext] | None = None,
         unix_socket: str = "",
     ) -> None:
         self._clock, self._observer, self._tls, self._unix_socket = clock, observer, tls, unix_socket
         self._allow_private = frozenset(host.rstrip(".").lower() for host in allow_private)
+        self._trust = {host.rstrip(".").lower(): context for host, context in (trust or {}).items()}
         self._places: dict[str, tuple[Place, bytes]] = {}
         self._wires: Wires | None = None
 
@@ -136,7 +139,7 @@ class OutboundHttp:
         if self._wires is None:
             from aegis.transport.wires import Wires
 
-            self._wires = Wires(self._tls)
+            self._wires = Wires(self._tls, trust=self._trust)
         until = asyncio.get_running_loop().time() + request.timeout_ms / 1_000
         wire = self._wires.newest(place) or await self._opened(self._wires, request, place)
         if isinstance(wire, ServiceError):

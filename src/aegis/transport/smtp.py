@@ -239,7 +239,7 @@ class _Talk:
         return self.server.allow_private or is_public_address(address)
 
     async def _secure(self) -> None:
-        context = self.tls or ssl.create_default_context()
+        context = self.tls or ssl.create_default_context(cafile=self.server.ca_file or None)
         self._use(
             await TLSStream.wrap(
                 self._stream, hostname=self.server.host, ssl_context=context, standard_compatible=False

@@ -55,10 +55,18 @@ class Place:
 
 
 class Wires:
-    """At most `connections_max` connections. Use it from one event loop; `close` in the end."""
+    """At most `connections_max` connections. `tls` replaces the system's trusted authorities, `trust` does for single
+    hosts. Use it from one event loop; `close` in the end.
+    """
 
-    def __init__(self, tls: ssl.SSLContext | None = None, *, connections_max: int = CONNECTIONS_MAX) -> None:
-        self._tls, self._connections_max = tls, connections_max
+    def __init__(
+        self,
+        tls: ssl.SSLContext | None = None,
+        *,
+        trust: Mapping[str, ssl.SSLContext] | None = None,
+        connections_max: int = CONNECTIONS_MAX,
+    ) -> None:
+        self._tls, self._trust, self._connections_max = tls, trust or {}, connections_max
         self._idle: dict[Place, list[Wire]] = {}
         self._all: dict[Wire, Place] = {}
         self._room: asyncio.Semaphore | None = None
@@ -113,7 +121,7 @@ class Wires:
         try:
             if place.secure:
                 await loop.create_connection(
-                    lambda: wire, sock=sock, ssl=self._context(), server_hostname=place.host.strip("[]")
+                    lambda: wire, sock=sock, ssl=self._context(place.host), server_hostname=place.host.strip("[]")
                 )
             else:
                 await loop.create_connection(lambda: wire, sock=sock)
@@ -121,7 +129,9 @@ class Wires:
             sock.close()
             raise
 
-    def _context(self) -> ssl.SSLContext:
+    def _context(self, host: str) -> ssl.SSLContext:
+        if (own := self._trust.get(host)) is not None:
+            return own
         if self._tls is None:
             self._tls = ssl.create_default_context()
             self._tls.set_alpn_protocols(["http/1.1"])
