@@ -31,6 +31,7 @@ from aegis.app.services import (
     policies,
     private_hosts,
     quotas,
+    trust,
     used_names,
 )
 from aegis.app.shown import shown_of
@@ -124,7 +125,8 @@ async def open_app(
     machine = machine or Machine()
     hub = Hub(*observers)
     async with AsyncExitStack() as opened:
-        outbound = OutboundHttp(clock=machine.clock, observer=hub, allow_private=private_hosts(config, resolve))
+        private, own = private_hosts(config, resolve), trust(config, resolve)
+        outbound = OutboundHttp(clock=machine.clock, observer=hub, allow_private=private, trust=own)
         opened.push_async_callback(outbound.close)
         http, found = machine.watch_http(outbound), senders(config, resolve)
         clock, ways = machine.clock, outlets(machine.clock, hub)
