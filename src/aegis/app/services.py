@@ -9,8 +9,8 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import urlsplit
 from typing import Any, TypeAlias
+from urllib.parse import urlsplit
 
 from aegis.config.settings import Config, Service, Value
 from aegis.connectors import registry
