@@ -72,6 +72,9 @@ async def test_there_is_no_ungoverned_way_through(tmp_path: Path) -> None:
         ("/v1/messages", {"tools": [{"type": "web_search_20250305", "name": "web_search"}]}),
         ("/v1/messages", {"messages": [{"role": "user", "content": [{"type": "document", "source": {}}]}]}),
         ("/v1/messages", {"new_dear_thing": 1}),
+        ("/v1/messages", {"messages": [{"role": "user", "content": [{"type": ["image"]}]}]}),
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": [{"type": {}}]}]}),
+        ("/v1/responses", {"input": [{"type": [], "role": "user"}]}),
     ],
 )
 async def test_what_raises_the_cost_beyond_the_hold_is_refused_by_name(

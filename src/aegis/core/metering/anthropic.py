@@ -108,7 +108,7 @@ def _parts(content: list[Any], depth: int) -> Iterator[Mapping[str, Any]]:
 
 
 def _part(part: Mapping[str, Any]) -> int:
-    kind, source = part.get("type"), part.get("source")
+    kind, source = str(part.get("type")), part.get("source")  # it may be anything, also what no set can hold
     if kind in _PARTS:
         return 0
     if kind == "image" and isinstance(source, Mapping):
@@ -116,7 +116,7 @@ def _part(part: Mapping[str, Any]) -> int:
         return IMAGE_TOKENS - (len(data) if isinstance(data, str) else 0)
     if kind == "document" and isinstance(source, Mapping) and source.get("type") == "text":
         return 0
-    raise no_bound(f"a {str(kind)[:64]!r} part", "is not bounded by its bytes")
+    raise no_bound(f"a {kind[:64]!r} part", "is not bounded by its bytes")
 
 
 # --- what an answer used ---------------------------------------------------------------------------------------

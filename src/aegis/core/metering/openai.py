@@ -156,7 +156,7 @@ def _chat_parts(body: Mapping[str, Any]) -> Iterator[int]:
 
 def _response_parts(body: Mapping[str, Any]) -> Iterator[int]:
     for item in listed(body.get("input"), "input"):
-        kind = item.get("type", "message") if isinstance(item, Mapping) else None
+        kind = str(item.get("type", "message")) if isinstance(item, Mapping) else None
         if kind not in _ITEMS:
             raise no_bound(f"an {str(kind)[:64]!r} item", "brings in what this request does not hold")
         for name in ("content", "output"):
@@ -166,7 +166,7 @@ def _response_parts(body: Mapping[str, Any]) -> Iterator[int]:
 
 def _part(part: Any) -> int:
     """What a part that is no text adds to the bytes of the body, or takes from them."""
-    kind = part.get("type") if isinstance(part, Mapping) else None
+    kind = str(part.get("type")) if isinstance(part, Mapping) else None
     if kind in _TEXTS:
         return 0
     if kind == "image_url":
