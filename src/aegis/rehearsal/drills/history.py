@@ -75,7 +75,9 @@ def page_of(home: Path, name: str) -> tuple[Ran, str]:
 def _files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
-    return sorted((f for f in folder.iterdir() if NAME.fullmatch(f.name)), key=lambda f: f.name, reverse=True)
+    named = [(found, file) for file in folder.iterdir() if (found := NAME.fullmatch(file.name))]
+    named.sort(key=lambda one: (one[0][1], int((one[0][3] or "-1")[1:]), one[0][2]), reverse=True)
+    return [file for _, file in named]
 
 
 def _read(file: Path) -> Ran | None:

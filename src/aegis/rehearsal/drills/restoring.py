@@ -17,7 +17,7 @@ from aegis.app.system import SystemClock
 from aegis.config.settings import Config
 from aegis.core.errors import AegisError, BadInput
 from aegis.core.secret import Secret
-from aegis.emergency.sealing import MAGIC, VERSION
+from aegis.emergency.sealing import MAGIC, VERSION, Lock
 from aegis.rehearsal.drills.records import logging_stopped
 from aegis.rehearsal.drills.report import Line, Looked, Measure, Report
 from aegis.rehearsal.drills.scene import BEGINS, Asking, Props, Scene, Told, reported, scene
@@ -53,6 +53,7 @@ class Course:
     incidents: int
     began: datetime
     ended: datetime
+    known: dict[Lock, bytes]
     lines: list[Line] = field(default_factory=list)
     refusals: dict[str, tuple[str, str]] = field(default_factory=dict)
     touched: int = 0
@@ -77,8 +78,10 @@ async def play(asking: Asking, watch: Watch) -> Report:
     return await _on_a_new_machine(asking, watch, course)
 
 
-def keys_of(home: Path, words: Secret) -> BackupKeys:
-    return BackupKeys(keys=Keys(home=home, credential="none", env={}), passphrase=lambda _new: words)
+def keys_of(home: Path, words: Secret, known: dict[Lock, bytes] | None = None) -> BackupKeys:
+    """`known` are keys that were stretched already: scrypt takes its time, and one drill opens one lock many times."""
+    keys = Keys(home=home, credential="none", env={})
+    return BackupKeys(keys=keys, passphrase=lambda _new: words, known={} if known is None else known)
 
 
 async def _lose(asking: Asking, watch: Watch) -> Course:
@@ -87,11 +90,16 @@ async def _lose(asking: Asking, watch: Watch) -> Course:
     async with scene(asking, watch, Props(settings=SETTINGS)) as here:
         await here.take(logging_stopped(here.clock.now(), 1), source="cloudtrail")
         await _work(here, BEFORE)
-        home, made = here.app.home, list[Path]()
+        home, made, known = here.app.home, list[Path](), dict[Lock, bytes]()
 
         async def back_it_up() -> None:
             found, _ = await back_up(
-                here.app.config, home, keys_of(home, WORDS), to=to, new_id=here.app.new_id("sto"), now=here.clock.now()
+                here.app.config,
+                home,
+                keys_of(home, WORDS, known),
+                to=to,
+                new_id=here.app.new_id("sto"),
+                now=here.clock.now(),
             )
             made.append(found)
             here.seen.say(here.clock.now(), "backup", "a backup is made and verified while calls go on")
@@ -107,6 +115,7 @@ async def _lose(asking: Asking, watch: Watch) -> Course:
             here.clock.now(), "loss", "the machine is lost; its folder is copied, its backup stands elsewhere"
         )
         return Course(
+            known=known,
             lines=here.seen.lines(),
             config=here.app.config,
             backup=made[0],
@@ -181,7 +190,7 @@ async def _put_back(course: Course, home: Path, file: Path, words: Secret, now: 
     done = await put_back(
         course.config,
         home,
-        keys_of(home, words),
+        keys_of(home, words, course.known if words is WORDS else None),
         file,
         who="ada",
         new_id=f"sto_{home.name}",
@@ -201,7 +210,7 @@ async def _beside_the_old(asking: Asking, watch: Watch, course: Course) -> None:
     clock = SystemClock()
     began_ns = clock.monotonic_ns()
     try:
-        await verify(course.backup, home, keys_of(home, WORDS))
+        await verify(course.backup, home, keys_of(home, WORDS, course.known))
         course.kept = await _put_back(course, home, course.backup, WORDS, course.ended)
     except AegisError as error:
         course.kept = str(error)
