@@ -6,12 +6,12 @@ Breakers stand per service and per model, so that one broken model does not clos
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aegis.core.breakers import Breaker, BreakerState
 from aegis.core.buckets import Bucket, Rate, bucket_for
 from aegis.core.budgets import Line, Route
-from aegis.core.calls import Call
+from aegis.core.calls import Call, Priority
 from aegis.core.errors import BreakerOpen, RateLimited, RetriesSpent, ServiceError, Throttled
 from aegis.core.money import Nanos
 from aegis.core.ports import Clock
@@ -41,6 +41,8 @@ class ServiceStatus:
     rate: int | None
     throttle: ThrottleStep
     waiting: int = 0
+    depths: Mapping[Priority, int] = field(default_factory=dict)
+    """How many of those that wait have which priority."""
 
 
 class Passage:

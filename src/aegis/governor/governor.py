@@ -359,4 +359,12 @@ class Governor:
     def services(self) -> Sequence[ServiceStatus]:
         """How the gates of each service stand."""
         statuses = [self._gates.status(service) for service in sorted(self._gates.services())]
-        return [replace(status, waiting=len(self._room(status.service))) for status in statuses]
+        rooms = [self._room(status.service) for status in statuses]
+        return [
+            replace(status, waiting=len(room), depths=room.depths())
+            for status, room in zip(statuses, rooms, strict=True)
+        ]
+
+    def cached(self) -> tuple[int, int]:
+        """How many calls were answered from the cache so far, and how many asked it in vain."""
+        return self._cache.hits, self._cache.misses

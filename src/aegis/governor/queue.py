@@ -10,7 +10,7 @@ timer. Waiting raises a call's priority step by step, never to CRITICAL: that st
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -55,6 +55,10 @@ class WaitingRoom:
 
     def __len__(self) -> int:
         return len(self._tickets)
+
+    def depths(self) -> Mapping[Priority, int]:
+        """How many calls of each priority wait."""
+        return Counter(ticket.priority for ticket in self._tickets)
 
     async def enter(self, call: Call, attempt: Callable[[Call], Awaitable[T]]) -> T:
         """Try at once if nobody with the same right waits, else wait for a turn. Raises what `attempt` refuses, and

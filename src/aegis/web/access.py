@@ -9,6 +9,7 @@ are compared in constant time, and a foreign `Host` is refused so that no web pa
 from __future__ import annotations
 
 import hmac
+import re
 import secrets
 from pathlib import Path
 
@@ -17,9 +18,11 @@ from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from aegis.app.accounts import Accounts
+from aegis.config.settings import AccountSettings, Proxy
 from aegis.core.errors import StoreError
-from aegis.core.roles import Person
+from aegis.core.roles import Person, widest
 from aegis.core.secret import Secret
+from aegis.core.virtualkeys import in_ranges, networks
 from aegis.web.dashboard.forms import FORM_TOKEN
 from aegis.web.problems import on_error, problem
 from aegis.web.rights import right_for
@@ -31,8 +34,20 @@ HOLDER = Person("api", "admin", account=False)
 """Whoever holds the state folder, or was shown the one-time address."""
 TOKEN_FILE = "api-token"  # noqa: S105 - the name of a file
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]", "::1", "testserver"})
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
+"""What a proxy may call a person: it stands on the audit log."""
 OPEN_PATHS = frozenset(
-    {"/livez", "/readyz", "/metrics", "/sign-in", "/static/aegis.css", "/static/aegis.svg", "/static/aegis.js"}
+    {
+        "/livez",
+        "/readyz",
+        "/metrics",
+        "/sign-in",
+        "/sign-in/oidc",
+        "/sign-in/oidc/done",
+        "/static/aegis.css",
+        "/static/aegis.svg",
+        "/static/aegis.js",
+    }
 )
 """What a prober, Prometheus and a browser before its sign-in need; none of it holds incident text."""
 SIGNED_PATHS = ("/inbound/", "/act/")
@@ -62,6 +77,8 @@ class Access:
         self._code: str | None = secrets.token_urlsafe(24)
         self.accounts: Accounts | None = None
         """The accounts of the store; there once the face is made."""
+        self.settings = AccountSettings()
+        """Whether people are signed in elsewhere: by a proxy in front of Aegis, or at an issuer."""
 
     @classmethod
     def in_folder(cls, home: Path) -> Access:
@@ -91,7 +108,7 @@ class Access:
 
     async def has_accounts(self) -> bool:
         """Whether people sign in with accounts. Raises `StoreError`."""
-        return self.accounts is not None and await self.accounts.kept.any()
+        return self.settings.elsewhere or (self.accounts is not None and await self.accounts.kept.any())
 
     async def person(self, request: Request) -> Person | None:
         """Who asks, by a session or a token; None for a stranger. Raises `StoreError`."""
@@ -102,8 +119,23 @@ class Access:
             return HOLDER
         if not await self.has_accounts():
             return HOLDER if _same(cookie, self._session) else None
+        if self.settings.proxy is not None and not bearer and (found := proxied(request, self.settings.proxy)):
+            return found
         assert self.accounts is not None, "there are accounts"
         return await self.accounts.of_token(bearer) if bearer else await self.accounts.of_session(cookie)
+
+
+def proxied(request: Request, proxy: Proxy) -> Person | None:
+    """Who a proxy says that it signed in: its headers count from its own addresses only, each of them once."""
+    address = request.client.host if request.client else ""
+    if not in_ranges(address, networks(proxy.addresses)):
+        return None
+    users, groups = request.headers.getlist(proxy.user), request.headers.getlist(proxy.groups)
+    if len(users) != 1 or len(groups) > 1 or not _NAME.fullmatch(users[0]):
+        return None
+    named = [one.strip() for one in groups[0].split(",")] if groups else []
+    role = widest([proxy.roles[one] for one in named if one in proxy.roles]) or proxy.default
+    return Person(users[0], role) if role else None
 
 
 class Guard:

@@ -11,7 +11,6 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from prometheus_client.exposition import choose_encoder
 
 from aegis import __version__
-from aegis.core.budgets import Balance
 from aegis.core.incidents import Incident
 from aegis.core.money import USD
 from aegis.core.telemetry import (
@@ -28,6 +27,7 @@ from aegis.core.telemetry import (
     ServiceAnswered,
     ServiceStands,
 )
+from aegis.web.standing_metrics import Standing
 
 TOOK_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120)
 """From a loopback answer to the longest time-out of a model call."""
@@ -35,6 +35,9 @@ TOOK_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120
 
 SOURCES_MAX = 100
 """Names of log sources that are told apart: senders choose them, and every label value costs memory for ever."""
+
+SPENDERS_MAX = 500
+"""Teams with keys that are told apart in what was spent."""
 
 KINDS_MAX = 1_000
 """Kinds of calls that are counted apart until the next look."""
@@ -48,7 +51,9 @@ class Metrics:
         registry = self.registry = CollectorRegistry()
         self.scrapes = 0
         self._sources: set[str] = set()
-        self._of_calls: dict[tuple[str, str, str, str], list[int]] = {}
+        self._of_calls: dict[tuple[str, str, str, str, str, str], list[int]] = {}
+        self._spenders: set[tuple[str, str]] = set()
+        self._of_cache: dict[str, int] = {}
         build = Gauge("aegis_build_info", "The running version", ["version"], registry=registry)
         build.labels(__version__).set(1)
         self.events = Counter("aegis_events", "Events taken in", ["source"], registry=registry)
@@ -57,22 +62,27 @@ class Metrics:
         self.incidents = Counter("aegis_incidents", "Incidents opened", ["severity", "kind"], registry=registry)
         self.changes = Counter("aegis_incident_changes", "What happened to incidents", ["change"], registry=registry)
         self.calls = Counter(
-            "aegis_calls", "Governed calls by how they ended", ["service", "outcome"], registry=registry
+            "aegis_requests", "Governed calls by how they ended", ["service", "outcome"], registry=registry
         )
-        self.refused = Counter("aegis_calls_refused", "Refused calls by gate", ["service", "gate"], registry=registry)
-        self.spend = Counter("aegis_spend_usd", "Settled cost in US dollars", ["service", "model"], registry=registry)
+        self.refused = Counter(
+            "aegis_requests_refused", "Refused calls by gate", ["service", "gate"], registry=registry
+        )
+        self.spend = Counter("aegis_spend_usd", "Settled cost in US dollars", _SPENT, registry=registry)
+        self.cached = Counter(
+            "aegis_cache_requests", "Calls that the cache was asked for", ["result"], registry=registry
+        )
         self.crossed = Counter("aegis_levels_crossed", "Budget levels crossed", ["budget", "level"], registry=registry)
         self.failures = Counter("aegis_loop_failures", "Background loops begun again", ["loop"], registry=registry)
         self.deliveries = Counter("aegis_deliveries", "Attempts to deliver", ["service", "outcome"], registry=registry)
         self.kept_back = Counter("aegis_messages_held", "Messages held back", ["kind"], registry=registry)
         self.requests = Counter(
-            "aegis_requests", "Answers of outside services", ["service", "status"], registry=registry
+            "aegis_outside_answers", "Answers of outside services", ["service", "status"], registry=registry
         )
         self.took = Histogram(
             "aegis_request_duration_seconds", "Outside requests", ["service"], registry=registry, buckets=TOOK_SECONDS
         )
         self.breaker = Gauge(
-            "aegis_service_breaker", "0: used as usual, 1: tried, 2: left alone", ["service"], registry=registry
+            "aegis_breaker_state", "1 for the state that its breaker is in", ["service", "state"], registry=registry
         )
         self.paused = Gauge(
             "aegis_service_paused_seconds", "How long a service is still left alone", ["service"], registry=registry
@@ -82,9 +92,13 @@ class Metrics:
         )
         self.open = Gauge("aegis_incidents_open", "Incidents not resolved", ["severity"], registry=registry)
         self.waiting = Gauge("aegis_deliveries_waiting", "Deliveries not yet done", ["service"], registry=registry)
-        self.limit = Gauge("aegis_budget_limit", "Limit, in the budget's unit", _BUDGET, registry=registry)
-        self.spent = Gauge("aegis_budget_settled", "Settled, in the budget's unit", _BUDGET, registry=registry)
-        self.held = Gauge("aegis_budget_reserved", "Held, in the budget's unit", _BUDGET, registry=registry)
+        self.handling = Gauge(
+            "aegis_incident_cost_usd",
+            "What the incidents that are not resolved cost so far",
+            ["severity"],
+            registry=registry,
+        )
+        self.standing = Standing(registry)
 
     def __call__(self, happened: Happened) -> None:
         if isinstance(happened, CallEnded):  # thousands a second
@@ -114,7 +128,8 @@ class Metrics:
     def _service(self, happened: ServiceAnswered | ServiceStands) -> None:
         name = happened.service
         if isinstance(happened, ServiceStands):
-            self.breaker.labels(name).set(BREAKER_VALUES[happened.breaker])
+            for state in BREAKER_VALUES:
+                self.breaker.labels(name, state).set(state == happened.breaker)
             self.paused.labels(name).set(happened.paused_ms / 1000)
             return
         self.requests.labels(name, str(happened.status)).inc()
@@ -135,7 +150,8 @@ class Metrics:
 
     def _call(self, ended: CallEnded) -> None:
         """Count in plain numbers: the counters themselves are changed when somebody looks."""
-        kind = ended.service, ended.model, ended.outcome, ended.refused
+        scope = ended.scope
+        kind = ended.service, ended.model, ended.outcome, ended.refused, scope.get("team", ""), scope.get("key", "")
         found = self._of_calls.get(kind)
         if found is None:
             if len(self._of_calls) >= KINDS_MAX:
@@ -145,32 +161,37 @@ class Metrics:
         found[1] += ended.cost
 
     def _count_calls(self) -> None:
-        for (service, model, outcome, gate), (count, cost) in self._of_calls.items():
+        for (service, model, outcome, gate, team, key), (count, cost) in self._of_calls.items():
             self.calls.labels(service, outcome).inc(count)
             if outcome == "refused":
                 self.refused.labels(service, gate).inc(count)
             if cost:
-                self.spend.labels(service, model).inc(cost / USD)
+                self.spend.labels(service, model, *self._spender(team, key)).inc(cost / USD)
         self._of_calls.clear()
 
     def gauge(self, *, incidents: Iterable[Incident], waiting: Iterable[tuple[str, int]]) -> None:
         """Set the gauges that are read from the store at the scrape."""
         self.open.clear()
+        self.handling.clear()
         for incident in incidents:
             self.open.labels(incident.severity.name).inc()
+            self.handling.labels(incident.severity.name).inc(incident.cost / USD)
         self.waiting.clear()
         for service, count in waiting:
             self.waiting.labels(service).set(count)
 
-    def gauge_budgets(self, balances: Iterable[Balance]) -> None:
-        """Set the gauges of the budget lines."""
-        for gauge in (self.limit, self.spent, self.held):
-            gauge.clear()
-        for line in balances:
-            labels = (f"{line.budget} {line.part}".strip(), line.window, line.unit)
-            self.limit.labels(*labels).set(line.limit)
-            self.spent.labels(*labels).set(line.settled)
-            self.held.labels(*labels).set(line.held)
+    def count_cache(self, hits: int, misses: int) -> None:
+        """Bring the counters of the cache to what it counted itself since it began."""
+        for result, count in (("hit", hits), ("miss", misses)):
+            self.cached.labels(result).inc(count - self._of_cache.get(result, 0))
+            self._of_cache[result] = count
+
+    def _spender(self, team: str, key: str) -> tuple[str, str]:
+        """Team and key as labels; past the bound, those of all others together."""
+        if (team, key) not in self._spenders and len(self._spenders) >= SPENDERS_MAX:
+            return "other", "other"
+        self._spenders.add((team, key))
+        return team, key
 
     def render(self, accept: str = "") -> tuple[bytes, str]:
         """The exposition and its content type: OpenMetrics for a scraper that asks for it, else text 0.0.4."""
@@ -180,4 +201,4 @@ class Metrics:
         return encode(self.registry), content_type
 
 
-_BUDGET = ("budget", "window", "unit")
+_SPENT = ("service", "model", "team", "key")

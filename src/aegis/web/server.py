@@ -88,7 +88,7 @@ def create(
     """
     feed, metrics, latencies = Feed(), Metrics(), Latencies()
     app.hub.add(latencies)
-    access.accounts = app.accounts
+    access.accounts, access.settings = app.accounts, app.config.accounts
     app.hub.add(feed)
     app.hub.add(metrics)
 
@@ -138,7 +138,9 @@ def _metrics(app: App, metrics: Metrics) -> Route:
         waiting = [(service, states.get("ready", 0) + states.get("leased", 0)) for service, states in counts.items()]
         unresolved = [i for i in await app.incidents.unresolved() if i.status is not Status.RESOLVED]
         metrics.gauge(incidents=unresolved, waiting=waiting)
-        metrics.gauge_budgets(await app.governor.balances())
+        metrics.standing.budgets(await app.governor.balances())
+        metrics.standing.gates(app.governor.services(), app.governor.stopped())
+        metrics.count_cache(*app.governor.cached())
         body, content_type = metrics.render(request.headers.get("accept", ""))
         return Response(body, headers={"content-type": content_type})
 
