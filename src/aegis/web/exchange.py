@@ -17,6 +17,8 @@ from uvicorn.protocols.http.flow_control import FlowControl
 _STATUS: Final = {status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus}
 _FORBIDDEN: Final = bytes({*range(32), 127} - {*b"\t\r\n"})
 """No header holds controls (RFC 9110 5.5)."""
+AT_ONCE: Final = 32 * 1024
+"""What is held at most until the end of the turn: half of what the connection buffers before it says stop."""
 _FAILED: Final = b"Internal Server Error"
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _GONE: Final = {"type": "http.disconnect"}
@@ -37,6 +39,7 @@ class Exchange:
 
     __slots__ = (
         "_chunked",
+        "_flushing",
         "_held",
         "_left",
         "_line",
@@ -57,7 +60,8 @@ class Exchange:
         self.keep_alive, self.waits_for_continue = keep_alive, waits_for_continue
         self.body, self.more_body = b"", True
         self.disconnected = self.response_started = self.response_complete = self._chunked = False
-        self._news, self._held, self._left = False, b"", 0
+        self._news = self._flushing = False
+        self._held, self._left = b"", 0
         self._waiter: asyncio.Future[None] | None = None
 
     # --- for the connection ------------------------------------------------------------------------------------
@@ -128,10 +132,9 @@ class Exchange:
         self.waits_for_continue = False
         head, length = self._head(message["status"], message["headers"])
         self._chunked, self._left = length is None, length or 0
+        self._held = head  # a body of known length follows at once
         if self._chunked:
-            line.transport.write(head)
-        else:
-            self._held = head  # the body follows at once
+            self._soon()
 
     def _head(self, status: int, headers: list[tuple[bytes, bytes]]) -> tuple[bytes, int | None]:
         """The head of the answer, and the length that it tells."""
@@ -152,13 +155,34 @@ class Exchange:
             raise RuntimeError("Invalid HTTP header value.")
         return head + b"\r\n", length
 
+    def _soon(self) -> None:
+        """Write what is held when this turn of the loop is over: the head, the pieces and the end that came in it leave
+        together.
+        """
+        if not self._flushing:
+            self._flushing = True
+            self._line.loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = False
+        held, self._held = self._held, b""
+        if held and not self.disconnected:
+            self._line.transport.write(held)
+
     def _body(self, body: bytes, *, more: bool) -> None:
         if self.response_complete:
             raise RuntimeError("there is no more to say after the end of an answer")
         transport = self._line.transport
         if self._chunked:
-            data = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
-            transport.write(data if more else data + b"0\r\n\r\n")
+            if body:
+                self._held += b"%x\r\n%b\r\n" % (len(body), body)
+            if not more:
+                self._held += b"0\r\n\r\n"
+                self._flush()
+            elif len(self._held) >= AT_ONCE:
+                self._flush()
+            else:
+                self._soon()
         else:
             self._left -= len(body)
             if self._left < 0 or (self._left and not more):

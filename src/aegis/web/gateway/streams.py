@@ -6,6 +6,7 @@ end says what it cost; what cannot be read to the end counts at the most that it
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Final
 
@@ -42,7 +43,8 @@ class Stream:
 
     def __init__(self, reader: StreamReader, passing: Passes, clock: Clock) -> None:
         self._clock, self.reader, self._passing = clock, reader, passing
-        self._scope = anyio.CancelScope()
+        self._relaying: asyncio.Task[object] | None = None
+        self._cut = False
         self._sending_since_ns = 0
         self.why = ""
         """Why it was ended before its time: left, stalled, revoked, expired, stopped, budget."""
@@ -52,7 +54,9 @@ class Stream:
         """End it now."""
         if not self.why:
             self.why = why
-            self._scope.cancel()
+            if self._relaying is not None:
+                self._cut = True
+                self._relaying.cancel()
 
     def look(self) -> None:
         """Whether the program still takes what it is sent; asked a few times a second."""
@@ -61,14 +65,24 @@ class Stream:
             self.end(STALLED)
 
     async def relay(self, answer: Answer, receive: Receive, send: Send, progress: Callable[[], None]) -> None:
-        """Pass the stream on until it or the program's patience ends. Never raises for either."""
-        async with anyio.create_task_group() as tasks:
-            self._scope = tasks.cancel_scope
-            if self.why:
-                self._scope.cancel()
-            tasks.start_soon(self._watch, receive)
+        """Pass the stream on until it or the program's patience ends. Never raises for either.
+
+        A task that watches and a plain cancellation of our own: a task group and its scope cost as much as all the rest.
+        """
+        if self.why:
+            return
+        task = asyncio.current_task()
+        assert task is not None, "a stream is relayed by a task"
+        watch = asyncio.create_task(self._watch(receive))  # noqa: TID251 - it cannot fail, and ends with this block
+        self._relaying = task
+        try:
             await self._pump(answer, send, progress)
-            tasks.cancel_scope.cancel()
+        except asyncio.CancelledError:
+            if not self._cut or task.uncancel():
+                raise  # somebody else's
+        finally:
+            self._relaying = None
+            watch.cancel()
 
     async def _pump(self, answer: Answer, send: Send, progress: Callable[[], None]) -> None:
         try:
