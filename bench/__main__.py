@@ -1,6 +1,9 @@
-"""`python3 dev.py bench NAME [...]`: run benchmarks by name and print one JSON object a benchmark."""
+"""`python3 dev.py bench NAME [...] [--long]`: run benchmarks by name and print one JSON object a benchmark. With `--long`
+those that have a full count take it.
+"""
 
 import importlib
+import inspect
 import json
 import pkgutil
 import sys
@@ -15,13 +18,16 @@ def names() -> list[str]:
     )
 
 
-def main(chosen: list[str]) -> int:
+def main(arguments: list[str]) -> int:
+    chosen = [name for name in arguments if name != "--long"]
     unknown = [name for name in chosen if name not in names()]
     if unknown or not chosen:
         print(f"benchmarks: {' '.join(names())}", file=sys.stderr)
         return 2 if unknown else 0
     for name in chosen:
-        print(json.dumps({"bench": name, **importlib.import_module(f"bench.{name}").run()}, indent=1))
+        run = importlib.import_module(f"bench.{name}").run
+        full = {"long": True} if "--long" in arguments and "long" in inspect.signature(run).parameters else {}
+        print(json.dumps({"bench": name, **run(**full)}, indent=1))
     return 0
 
 

@@ -41,15 +41,17 @@ class Face:
 
 
 @asynccontextmanager
-async def faced(home: Path) -> AsyncIterator[Face]:
-    """The face of an Aegis in `home`. Nothing runs in the background: tests call `app.finish`."""
+async def faced(home: Path, more: str = "") -> AsyncIterator[Face]:
+    """The face of an Aegis in `home`, with `more` lines of configuration. Nothing runs in the background: tests call `app.finish`."""
     home.mkdir(mode=0o700, exist_ok=True)
     clock = FakeClock(STARTS)
     world = World(clock=clock)
     access = Access.in_folder(home)
     async with (
         serve(world) as sandbox,
-        open_app(sandbox_config(sandbox), home=home, resolve=SandboxKeys(sandbox), machine=Machine(clock=clock)) as app,
+        open_app(
+            sandbox_config(sandbox, more=more), home=home, resolve=SandboxKeys(sandbox), machine=Machine(clock=clock)
+        ) as app,
         serving(create(app, access=access, received=world.tallies), listen("127.0.0.1", 0)) as address,
         aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as client,
     ):

@@ -39,7 +39,7 @@ async def test_looking_changes_nothing_and_the_button_works_once_without_a_sign_
                 page = await answer.text()
                 assert answer.status == 200
                 assert "default-src 'none'" in answer.headers["content-security-policy"]
-                assert answer.headers["referrer-policy"] == "no-referrer"
+                assert answer.headers["referrer-policy"] == "same-origin"
                 assert answer.headers["cache-control"] == "no-store"
         async with door.client.head(links["acknowledge"]) as answer:
             assert answer.status == 405

@@ -41,6 +41,8 @@ PER_NAME: Final = Rate(count=5, per_ms=60_000)
 FOR_ALL: Final = Rate(count=60, per_ms=60_000)
 """Wrong or right: five sign-ins a minute for a name, sixty for all."""
 NAMES_REMEMBERED: Final = 10_000
+ELSEWHERE: Final = "elsewhere"
+"""Stands in the place of a password: this account is signed in by an issuer and has none."""
 TOKEN_PREFIX: Final = "aegt_"  # noqa: S105 - how tokens begin
 TOKEN_DAYS_MAX: Final = 366
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
@@ -96,14 +98,36 @@ class Accounts:
         """A new session's secret. Raises `BadInput` (`wrong_sign_in`) without saying what was wrong, and `RateLimited`."""
         self._rate(name)
         account = await self.kept.get(name) if _NAME.fullmatch(name) else None
-        right = await self._matches(password, account.password if account else _NOBODY)
+        kept = account.password if account and account.password.startswith("scrypt$") else _NOBODY
+        right = await self._matches(password, kept)
         if account is None or not right or account.disabled_at is not None:
             await self.noted(name or "nobody", "login.refused", {})
             raise BadInput("The name or the password is wrong", code="wrong_sign_in")
+        return await self._session(name, account.role, "")
+
+    async def arrive(self, name: str, role: RoleName, *, by: str) -> Secret:
+        """A new session's secret for somebody whom an issuer has signed in; the account is made at the first time and has
+        the issuer's role from then on. Raises `BadInput` for a name that cannot be, a local account's and a disabled one's.
+        """
+        if not _NAME.fullmatch(name):
+            raise BadInput("The issuer's name for you cannot be an account here", code="bad_name")
+        account, now = await self.kept.get(name), self.clock.now()
+        if account is None:
+            await self.kept.add(name, role, ELSEWHERE, now=now)
+            await self.noted(by, "account.added", {"account": name, "role": role})
+        elif account.password != ELSEWHERE or account.disabled_at is not None:
+            await self.noted(name, "login.refused", {"by": by})
+            raise BadInput("A local or disabled account has that name", code="wrong_sign_in")
+        elif account.role != role:
+            await self.kept.set_role(name, role)
+            await self.noted(by, "account.role", {"account": name, "role": role, "before": account.role})
+        return await self._session(name, role, by)
+
+    async def _session(self, name: str, role: str, by: str) -> Secret:
         session, now = Secret(base64.urlsafe_b64encode(self.random_bytes(32)).decode().rstrip("=")), self.clock.now()
         expires_at = now + timedelta(milliseconds=self.session_ms)
         await self.kept.begin(_digest(session.reveal()), name, now=now, expires_at=expires_at)
-        await self.noted(name, "login", {"role": account.role})
+        await self.noted(name, "login", {"role": role, **({"by": by} if by else {})})
         return session
 
     async def sign_out(self, session: str) -> None:

@@ -34,7 +34,9 @@ from aegis.core.errors import StoreError
 from aegis.core.incidents import Event
 from aegis.core.incidents import Observable as Entity
 from aegis.core.keyshapes import mask_keys
-from aegis.core.ports import Clock, Events, Incidents, Messenger, NewId, Outbox, Work
+from aegis.core.ports import Clock, Events, Http, Incidents, Messenger, NewId, Outbox, Work
+from aegis.core.references import Reference
+from aegis.core.secret import Secret
 from aegis.core.telemetry import EventsTaken, Happened, LevelCrossed, LoopFailed, ServiceStands
 from aegis.emergency.audit import AuditLog
 from aegis.incidents.delivery import Lanes
@@ -127,6 +129,10 @@ class App:
     """The weekly mail, where it is configured."""
     spendwatch: Watching | None = None
     """The watch over spending; there once the parts are wired."""
+    http: Http | None = None
+    """The one way out, for faces that sign people in elsewhere; there once the parts are wired."""
+    secret: Callable[[Reference], Secret] | None = None
+    """What the configuration's references stand for."""
     shown: Shown | None = None
     """What the dashboard reads; there once the parts are wired."""
     background: tuple[tuple[str, int, Tick], ...] = ()

@@ -29,8 +29,10 @@ from aegis.stores.stops import SqliteStops
 if TYPE_CHECKING:
     from aegis.app.running import App
 
-FORECAST_SECONDS: Final = 30
-"""How long a forecast is shown before it is made again: some ten milliseconds a budget, and it moves by the hour."""
+KEPT: Final = timedelta(seconds=30)
+"""How long forecasts and sums of hours are shown before they are made again: they take some ten milliseconds each, and move
+by the hour.
+"""
 TURNS_SHOWN: Final = 50
 
 
@@ -45,6 +47,7 @@ class Shown:
     ledger: SqliteLedger
     lookups: SqliteLookups
     _filled: bool = False
+    _sums: dict[tuple[int, int], tuple[datetime, Sums]] = field(default_factory=dict)
     _forecasts: tuple[datetime, Sequence[Forecast]] | None = field(default=None)
 
     async def lists(self) -> SqliteIncidentList:
@@ -57,9 +60,7 @@ class Shown:
     async def forecasts(self, balances: Sequence[Balance]) -> Sequence[Forecast]:
         """A forecast for every budget line, at most half a minute old. Raises `StoreError`."""
         now = self.app.clock.now()
-        if self._forecasts is None or not timedelta(0) <= now - self._forecasts[0] < timedelta(
-            seconds=FORECAST_SECONDS
-        ):
+        if self._forecasts is None or not timedelta(0) <= now - self._forecasts[0] < KEPT:
             assert self.app.spendwatch is not None, "an opened Aegis has its watch over spending"
             made = await forecasts(self.app.spendwatch.hours, self.app.governor.budgets, balances, now)
             self._forecasts = now, made
@@ -70,9 +71,16 @@ class Shown:
         assert self.app.spendwatch is not None, "an opened Aegis has its watch over spending"
         return await self.app.spendwatch.hours.by_hour(since, scope)
 
-    async def sums(self, since: datetime, until: datetime) -> Sums:
-        """What a stretch of hours came to. Raises `StoreError`."""
-        return await sums(self.database, since, until)
+    async def sums(self, span: timedelta, *, before: int = 0) -> Sums:
+        """What the last stretch of hours came to, or the one so many stretches before it; at most half a minute old. Raises
+        `StoreError`.
+        """
+        now, key = self.app.clock.now(), (int(span.total_seconds()), before)
+        kept = self._sums.get(key)
+        if kept is None or not timedelta(0) <= now - kept[0] < KEPT:
+            until = now - span * before
+            kept = self._sums[key] = now, await sums(self.database, until - span, until)
+        return kept[1]
 
     async def calls(self, wanted: CallsWanted, limit: int) -> CallsFound:
         """The calls behind a number. Raises `StoreError`."""

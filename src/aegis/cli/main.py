@@ -36,6 +36,7 @@ COMMANDS: Lazy = {
     "spend": ("aegis.cli.spend:command", "What each service, key, model or incident came to."),
     "forecast": ("aegis.cli.forecast:command", "What budgets will come to, how sure that is, when they run out."),
     "export": ("aegis.cli.export:group", "The bill as FOCUS, the journal, incidents as OCSF and CloudEvents."),
+    "monitoring": ("aegis.cli.monitoring:group", "What Prometheus and Grafana are given."),
     "anomaly": ("aegis.cli.anomaly:group", "Spending that was not as usual, and what drove it."),
     "key": ("aegis.cli.key:group", "Virtual keys for programs that use the gateway."),
     "run": ("aegis.cli.run:command", "Run a program behind the gateway, with a key of its own."),

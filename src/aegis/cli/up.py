@@ -52,7 +52,7 @@ async def _up(run: Session, sandbox: bool) -> None:
     from aegis.web.serving import listen, serving
 
     server = run.config().server
-    if not is_loopback(server.host) and not await _has_accounts(run):
+    if not is_loopback(server.host) and not (run.config().accounts.elsewhere or await _has_accounts(run)):
         raise ConfigError(f"server.listen: without accounts only loopback is served, not {server.host}")
     if not is_loopback(server.host) and not server.public_url.startswith("https://"):
         raise ConfigError(
@@ -78,7 +78,7 @@ async def _up(run: Session, sandbox: bool) -> None:
             received=world.tallies if world else None,
             reloading=reloading,
         )
-        signs_in = "/sign-in" if await app.accounts.kept.any() else access.sign_in_path()
+        signs_in = "/sign-in" if await access.has_accounts() else access.sign_in_path()
         with anyio.open_signal_receiver(*STOPS, *HANGUP) as signals:
             async with serving(face, listener), anyio.create_task_group() as tasks:
                 tasks.start_soon(app.run)

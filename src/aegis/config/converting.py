@@ -26,16 +26,16 @@ from aegis.config.sections.services import BreakerSection, ServiceSection
 from aegis.config.sections.telemetry import OtlpSection
 from aegis.config.settings import (
     AccountSettings,
-    Oidc,
-    Proxy,
     BackupSettings,
     Config,
     Detecting,
     EmergencySettings,
     GatewaySettings,
     HeartbeatSettings,
+    Oidc,
     OtlpSettings,
     Privacy,
+    Proxy,
     SandboxSettings,
     SecretsKey,
     Server,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
@@ -40,3 +40,8 @@ def lesser(one: RoleName, other: RoleName) -> RoleName | None:
     if RIGHTS[one] <= RIGHTS[other]:
         return one
     return other if RIGHTS[other] <= RIGHTS[one] else None
+
+
+def widest(roles: Sequence[RoleName]) -> RoleName | None:
+    """Of several roles the one that may do most; of two that may do as much, the earlier in `ROLES`. None of none."""
+    return max(roles, key=lambda role: (len(RIGHTS[role]), -ROLES.index(role)), default=None)

@@ -62,7 +62,9 @@ HEADERS = (
         ),
     ),
     (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
+    # Not `no-referrer`: with it a browser says `Origin: null` for our own forms (Fetch standard, "append a request `Origin`
+    # header"), and nobody could sign in.
+    (b"referrer-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cache-control", b"no-store"),
 )

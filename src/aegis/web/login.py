@@ -16,13 +16,16 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from aegis.app import App
-from aegis.core.errors import BadInput, RateLimited
+from aegis.core.errors import BadInput, RateLimited, ServiceError
 from aegis.core.secret import Secret
 from aegis.web.access import COOKIE, Access
 from aegis.web.dashboard.forms import read_form
 from aegis.web.problems import on_error, problem
 
 FORM_COOKIE: Final = "aegis_form"
+STATE_COOKIE: Final = "aegis_oidc"
+BACK: Final = "/sign-in/oidc/done"
+"""Where the issuer sends people back to: to be registered there."""
 FORM_BYTES_MAX: Final = 8_192
 """A name, a password and a token: a thousand characters each, percent-encoded."""
 
@@ -62,7 +65,48 @@ def sign_in_routes(app: App, access: Access) -> tuple[Route, ...]:
         answer.delete_cookie(COOKIE)
         return answer
 
-    return Route("/sign-in", sign_in, methods=["GET", "POST"]), Route("/sign-out", sign_out, methods=["POST"])
+    return (
+        Route("/sign-in", sign_in, methods=["GET", "POST"]),
+        Route("/sign-out", sign_out, methods=["POST"]),
+        *_elsewhere(app),
+    )
+
+
+def _elsewhere(app: App) -> tuple[Route, ...]:
+    """Sign-in at the configured issuer, if there is one."""
+    settings = app.config.accounts.oidc
+    if settings is None:
+        return ()
+    assert app.http is not None, "an opened Aegis has its way out"
+    assert app.secret is not None, "an opened Aegis can read its secrets"
+    from aegis.web.oidc import Issuer
+
+    secret = app.secret(settings.client_secret) if settings.client_secret else None
+    issuer = Issuer(settings=settings, secret=secret, http=app.http, clock=app.clock)
+
+    async def begin(request: Request) -> Response:
+        base = app.config.server.public_url or f"{request.url.scheme}://{request.headers.get('host', '')}"
+        try:
+            address, state = await issuer.begin(f"{base.rstrip('/')}{BACK}")
+        except (BadInput, ServiceError) as error:
+            return _form(app, problem=str(error), status=502)
+        answer = RedirectResponse(address, 303)
+        _set(app, answer, STATE_COOKIE, state, seconds=600)
+        return answer
+
+    async def finish(request: Request) -> Response:
+        asked, kept = request.query_params, request.cookies.get(STATE_COOKIE, "")
+        try:
+            name, role = await issuer.finish(state=asked.get("state", ""), kept=kept, code=asked.get("code", ""))
+            session = await app.accounts.arrive(name, role, by="oidc")
+        except (BadInput, ServiceError) as error:
+            return _form(app, problem=str(error), status=403)
+        answer = RedirectResponse("/", 303)
+        _set(app, answer, COOKIE, session.reveal(), seconds=app.accounts.session_ms // 1_000)
+        answer.delete_cookie(STATE_COOKIE)
+        return answer
+
+    return Route("/sign-in/oidc", begin), Route(BACK, finish)
 
 
 async def _redeemed(app: App, request: Request, access: Access) -> Response:
@@ -82,7 +126,7 @@ def _form(app: App, *, problem: str = "", status: int = 200) -> Response:
     from aegis.web.pages import render
 
     token = secrets.token_urlsafe(32)
-    answer = render("login.html", status=status, token=token, problem=problem)
+    answer = render("login.html", status=status, token=token, problem=problem, oidc=app.config.accounts.oidc)
     _set(app, answer, FORM_COOKIE, token, seconds=3_600)
     return answer
 

@@ -32,6 +32,7 @@ TABLE: Final[tuple[tuple[str, str, Right], ...]] = (
     ("POST", r"/api/incidents/[^/]+/[^/]+", "work"),
     ("GET", r"/api/budgets", "read"),
     ("GET", r"/api/services", "read"),
+    ("GET", r"/api/status", "read"),
     ("GET", r"/api/feed", "read"),
     ("GET", r"/api/silences", "read"),
     ("POST", r"/api/silences", "operate"),

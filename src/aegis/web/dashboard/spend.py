@@ -85,8 +85,7 @@ async def shown(frame: Frame, asked: Mapping[str, str]) -> Mapping[str, Any]:
     app, now = frame.app, frame.app.clock.now()
     balances = await app.governor.balances()
     span = asked.get("span", "24h") if asked.get("span") in SPANS else "24h"
-    since = now - SPANS[span]
-    sums, before = await frame.shown.sums(since, now), await frame.shown.sums(since - SPANS[span], since)
+    sums, before = await frame.shown.sums(SPANS[span]), await frame.shown.sums(SPANS[span], before=1)
     return {
         "budgets": [money.budget_row(line) for line in balances],
         "chosen": await _chosen(frame, balances, asked, now),
