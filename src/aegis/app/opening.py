@@ -20,6 +20,7 @@ from aegis.app.inbound import act_links, open_inbound, senders
 from aegis.app.keyring import KeyRing, pepper
 from aegis.app.overrides import Overrides
 from aegis.app.reach import actuators
+from aegis.app.reviewing import reviewing
 from aegis.app.running import LONG_AGO, App
 from aegis.app.services import (
     Parts,
@@ -166,9 +167,10 @@ def _gateway(app: App, behind: tuple[Upstream, ...], database: Database) -> Gate
 
 
 def _figures(app: App, database: Database, prices: PriceBook, parts: Parts) -> None:
-    """What looks at spending, what shows it, and what mails it."""
+    """What looks at spending, what shows it, what mails it, and what reminds people of reviews."""
     app.spendwatch, app.shown = watching(app, database), shown_of(app, database)
     app.weekly = weekly_of(app, database, prices, parts.connectors)
+    app.background += (reviewing(app, database),)
 
 
 def _detector(config: Config) -> Detector:
