@@ -112,7 +112,7 @@ async def test_what_the_other_side_cannot_do_is_refused_in_the_callers_shape_and
         with pytest.raises(anthropic.BadRequestError, match="top_k has no counterpart"):
             await claude.messages.create(model=GPT, max_tokens=50, messages=HELLO, extra_body={"top_k": 5})
         with pytest.raises(openai.BadRequestError, match="nobody knows what openai/claude"):
-            await gpt.responses.create(model=CLAUDE, input="hi")
+            await gpt.embeddings.create(model=CLAUDE, input="hi")
         assert stage.billed() == 0
 
 

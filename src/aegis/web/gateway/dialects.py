@@ -12,6 +12,8 @@ from aegis.core.dialects.chat_request import to_messages
 from aegis.core.dialects.fields import Translated
 from aegis.core.dialects.message_answer import CompletionEvents, to_completion
 from aegis.core.dialects.messages_request import to_chat
+from aegis.core.dialects.response_answer import Chained, ResponseEvents, to_response
+from aegis.core.dialects.response_request import response_to_chat
 from aegis.web.gateway.routes import ROUTES, Route
 
 Body = Mapping[str, Any]
@@ -26,13 +28,13 @@ class Events(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
     """An operation as the other kind serves it. `request` takes a body and whether the vendor itself is asked; `answer`
-    and `events` take the time of now in seconds.
+    and `events` take the time of now in seconds and what the caller asked for.
     """
 
     path: bytes
     served: Route
     request: Callable[[Body, bool], Translated]
-    answer: Callable[[Any, int], Body]
+    answer: Callable[[Any, int, Body], Body]
     events: Callable[[Body, int], Events]
 
 
@@ -41,21 +43,34 @@ def _usage_asked(body: Body) -> bool:
     return isinstance(options, Mapping) and options.get("include_usage") is True
 
 
+def _response_to_messages(body: Body) -> Translated:
+    chat = response_to_chat(body)
+    messages = to_messages(chat.body)
+    return Translated(body=messages.body, left_out=(*chat.left_out, *messages.left_out))
+
+
 _MESSAGES, _CHAT = b"/v1/messages", b"/v1/chat/completions"
 DIALECTS: Final[Mapping[tuple[str, Kind], Dialect]] = {
     ("chat.completions", "anthropic"): Dialect(
         path=_MESSAGES,
         served=ROUTES[_MESSAGES],
         request=lambda body, _vendor: to_messages(body),
-        answer=lambda answer, now: to_completion(answer, created=now),
+        answer=lambda answer, now, _asked: to_completion(answer, created=now),
         events=lambda body, now: CompletionEvents(created=now, usage=_usage_asked(body)),
     ),
     ("messages", "openai"): Dialect(
         path=_CHAT,
         served=ROUTES[_CHAT],
         request=lambda body, vendor: to_chat(body, vendor=vendor),
-        answer=lambda answer, _now: to_message(answer),
+        answer=lambda answer, _now, _asked: to_message(answer),
         events=lambda _body, _now: MessageEvents(),
+    ),
+    ("responses", "anthropic"): Dialect(
+        path=_MESSAGES,
+        served=ROUTES[_MESSAGES],
+        request=lambda body, _vendor: _response_to_messages(body),
+        answer=lambda answer, now, asked: to_response(to_completion(answer, created=now), asked, created=now),
+        events=lambda body, now: Chained(CompletionEvents(created=now, usage=True), ResponseEvents(body, created=now)),
     ),
 }
 OTHERS: Final[Mapping[str, tuple[Kind, ...]]] = {

@@ -174,7 +174,7 @@ class Gateway:
         else:
             _settle(reservation, usage, body)
         if dialect is not None:
-            body = _translated(body, dialect, self._now())
+            body = _translated(body, dialect, self._now(), work.body)
         if reservation.key and reservation.end == "settled":
             reservation.answer = body  # what the next one is given who asks the same with the same key
         cost = reservation.cost if reservation.end else reservation.worst
@@ -266,10 +266,10 @@ def _settle(reservation: Reservation, usage: Callable[[Any], Any], body: bytes) 
         return
 
 
-def _translated(body: bytes, dialect: Dialect, now: int) -> bytes:
+def _translated(body: bytes, dialect: Dialect, now: int, asked: dict[str, Any]) -> bytes:
     """An answer as the caller's own vendor would have given it."""
     try:
-        return orjson.dumps(dialect.answer(orjson.loads(body), now))
+        return orjson.dumps(dialect.answer(orjson.loads(body), now, asked))
     except (BadInput, orjson.JSONDecodeError):
         raise Refusal(502, "the upstream answered what cannot be translated", code="upstream_failed") from None
 
