@@ -26,12 +26,12 @@ from aegis.app.services import (
     Parts,
     Resolve,
     build_parts,
-    crash_reports,
     governed,
     outlets,
     policies,
     private_hosts,
     quotas,
+    reporters,
     trust,
     used_names,
 )
@@ -132,9 +132,9 @@ async def open_app(
         http, found = machine.watch_http(outbound), senders(config, resolve)
         clock, ways = machine.clock, outlets(machine.clock, hub)
         parts = build_parts(config, home=home, http=http, clock=clock, new_id=machine.ids(), resolve=resolve, ways=ways)
-        if crashes := crash_reports(config, resolve):
-            hub.add(crashes)
-            opened.callback(crashes.close)
+        for reporter in reporters(config, resolve):
+            hub.add(reporter)
+            opened.callback(reporter.close)
         detector, behind = _detector(config), upstreams(config.gateway, resolve)
         prices = load_prices(home, config.prices)
         # Only now, when nothing in the configuration can be wrong any more, is a store made or migrated.
@@ -147,7 +147,7 @@ async def open_app(
         app = await _wired(config, home, machine, hub, database, parts, governor, detector, told)
         ask = partial(ask_all, config, parts, http, resolve=resolve, clock=clock)
         await _stop_and_return(app, opened, database, hub, resolve, ask)
-        _figures(app, database, prices, parts)
+        _figures(app, database, prices, parts, http, resolve)
         app.inbound = open_inbound(app, SqliteArrivals(database), http, found, links)
         app.messengers, app.heartbeat = messengers, heartbeat_of(app, http, resolve)
         opened.push_async_callback(_gateway(app, behind, database).close)
@@ -166,8 +166,9 @@ def _gateway(app: App, behind: tuple[Upstream, ...], database: Database) -> Gate
     return app.gateway
 
 
-def _figures(app: App, database: Database, prices: PriceBook, parts: Parts) -> None:
-    """What looks at spending, what shows it, what mails it, and what reminds people of reviews."""
+def _figures(app: App, database: Database, prices: PriceBook, parts: Parts, http: Http, resolve: Resolve) -> None:
+    """What looks at spending, what shows it, what mails it, and what reminds people of reviews; what faces sign in with."""
+    app.http, app.secret = http, resolve
     app.spendwatch, app.shown = watching(app, database), shown_of(app, database)
     app.weekly = weekly_of(app, database, prices, parts.connectors)
     app.background += (reviewing(app, database),)
