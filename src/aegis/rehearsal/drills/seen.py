@@ -24,9 +24,11 @@ FACTS_MAX: Final = 500_000
 """Of the largest drill (10,000 detections, ten services): each detection, change and delivery is one."""
 TIMELINE_MAX: Final = 5_000
 """Different sentences of a timeline; a report shows few of them."""
-CROWDS: Final = ("detection", "incident", "call", "delivery")
+CROWDS: Final = ("detection", "incident", "call", "delivery", "told")
 """Kinds of lines that come by the dozen, about things that are numbered."""
 _DIGITS = re.compile(r"[0-9]+|(?<=[a-z]_)[0-9A-Z]{26}")
+RINGING: Final = ("pagerduty", "email", "sms", "phone")
+"""Services whose messages stand in a timeline; those to channels are too many."""
 PEOPLE: Final = ("pagerduty", "email", "sms", "phone", "slack", "teams", "discord")
 """Services by which people are told, those that ring first."""
 
@@ -51,6 +53,7 @@ class Seen:
     facts: list[Fact] = field(default_factory=list)
     lost: int = 0
     _lines: dict[tuple[str, str], Line] = field(default_factory=dict)
+    _titles: dict[str, str] = field(default_factory=dict)
 
     def __call__(self, happened: Happened) -> None:
         fact = _fact(happened)
@@ -59,6 +62,11 @@ class Seen:
         line = feed_line(happened)
         if line is not None:
             self.say(line.at, line.kind, line.text)
+        match happened:
+            case IncidentChanged(incident=incident):
+                self._titles[incident.id] = incident.title
+            case DeliveryEnded(outcome="done", service=service) if service in RINGING:
+                self.say(happened.at, "told", f"{service} about {self._titles.get(happened.incident_id, 'it')}")
 
     def _keep(self, fact: Fact) -> None:
         if len(self.facts) < FACTS_MAX:
