@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from tests.web.faces import BRUTE_FORCE, Face, faced
 from tests.web.test_accounts import form_token, sign_in, with_accounts
@@ -203,3 +204,24 @@ async def test_a_key_is_shown_once(tmp_path: Path) -> None:
         made = (await face.app.shown.keys())[0]  # type: ignore[union-attr]
         assert made.revoked_at is not None
         assert made.expires_at == made.created_at + timedelta(days=90)
+
+
+async def test_a_drill_of_record_is_shown_with_its_measures_and_a_broken_file_is_passed_over(tmp_path: Path) -> None:
+    measure = {"name": "time_to_stop", "value_ms": 1500, "target_ms": 1000, "verdict": "missed", "text": "from a to b"}
+    document = {
+        "schema": "aegis.drill/1",
+        "drill": "budget",
+        "title": "A budget <b>runs out</b>",
+        "score": 83,
+        "measures": [measure, "no measure"],
+        "looked": [{"name": "told", "good": True, "text": "by mail"}],
+        "improve": ["Stop sooner."],
+    }
+    async with faced(tmp_path) as face:
+        folder = tmp_path / "drills"
+        folder.mkdir()
+        (folder / "20261121T163000Z-budget.json").write_bytes(orjson.dumps(document))
+        (folder / "20261121T163001Z-budget.json").write_text("{")
+        shown = await page(face, "/drills")
+    for words in ("A budget &lt;b&gt;runs out", "83 of 100", "1.5 s", "missed", "Stop sooner.", "2026-11-21 16:30"):
+        assert words in shown
