@@ -18,6 +18,7 @@ from aegis.app.gateway import GatewayParts, Upstream, upstreams
 from aegis.app.hub import Hub
 from aegis.app.inbound import act_links, open_inbound, senders
 from aegis.app.keyring import KeyRing, pepper
+from aegis.app.lookup_quota import learning
 from aegis.app.overrides import Overrides
 from aegis.app.reach import actuators
 from aegis.app.reviewing import reviewing
@@ -171,7 +172,7 @@ def _figures(app: App, database: Database, prices: PriceBook, parts: Parts, http
     app.http, app.secret = http, resolve
     app.spendwatch, app.shown = watching(app, database), shown_of(app, database)
     app.weekly = weekly_of(app, database, prices, parts.connectors)
-    app.background += (reviewing(app, database),)
+    app.background += (reviewing(app, database), *learning(app, http, resolve))
 
 
 def _detector(config: Config) -> Detector:

@@ -28,6 +28,10 @@ NOTHING_TO_ASK: Mapping[str, str] = {
 """Why a service is not asked."""
 
 
+QUOTA_MAX = 10**9
+"""More look-ups a day than any account has: what is above it is no number of theirs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """One request, and what its answer says in a few words. `good` raises nothing and gives "" for an answer that is no
@@ -82,13 +86,31 @@ def _datadog(held: Mapping[str, Any]) -> str:
 
 def _virustotal(held: Mapping[str, Any]) -> str:
     """What is left of the day's quota."""
+    found = _daily(held)
+    if found is None:
+        return "the key is good"
+    used, allowed = found
+    return f"the key is good, {max(0, allowed - used)} of {allowed} look-ups left today"
+
+
+def _daily(held: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Used and allowed look-ups of the day, as `overall_quotas` names them; None where it does not."""
     daily = held.get("data")
     for name in ("api_requests_daily", "user"):
         daily = daily.get(name) if isinstance(daily, dict) else None
     used, allowed = (daily.get(name) if isinstance(daily, dict) else None for name in ("used", "allowed"))
-    if isinstance(used, int) and isinstance(allowed, int):
-        return f"the key is good, {max(0, allowed - used)} of {allowed} look-ups left today"
-    return "the key is good"
+    return (used, allowed) if type(used) is int and type(allowed) is int and 0 <= allowed <= QUOTA_MAX else None
+
+
+async def daily_quota(config: Any, http: Http, *, clock: Clock) -> int | None:
+    """The look-ups that VirusTotal grants a day; None when it does not say. Raises `ServiceError`."""
+    asks = question("virustotal", config)
+    assert asks is not None, "it has a question"
+    answer = await http.send(HttpRequest(service="virustotal", method="GET", url=asks.url, headers=asks.headers))
+    if answer.status != 200:
+        raise failure("virustotal", answer, now=clock.now(), code=_code(answer))
+    found = _daily(json_object(answer) or {})
+    return found[1] if found else None
 
 
 class Asks:
