@@ -67,11 +67,14 @@ def told(world: World) -> tuple[int, int, int]:
 async def test_each_level_reaches_the_people_that_it_names(tmp_path: Path) -> None:
     async with running(tmp_path) as (app, world):
         await spend(app, 5, 1)
-        assert told(world) == (1, 0, 0)
+        assert (told(world), app.governor.stopped()) == ((1, 0, 0), ())
         await spend(app, 3, 2)
         assert told(world) == (2, 1, 0)
+        slowed = {(one.grade, one.percent) for one in app.governor.stopped()}
+        assert slowed == {(0, 50)}, "reduce_limits is G0"
         await spend(app, 2, 3)
         assert told(world) == (3, 2, 1)
+        assert [one.grade for one in app.governor.stopped() if not one.scope] == [2], "shutdown is G1 and G2"
         refused = [
             record.refused for name in ("email", "twilio") for record in world.received(name).records if record.refused
         ]

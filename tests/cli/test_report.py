@@ -1,5 +1,7 @@
 """Claims about `aegis report incident` and `aegis report write`."""
 
+import re
+import shlex
 from pathlib import Path
 
 import orjson
@@ -9,6 +11,7 @@ from tests.cli.story import with_incident
 
 from aegis.incidents.report import TO_FILL
 
+PAGE = (Path(__file__).parents[2] / "docs" / "incident-report.md").read_text(encoding="utf-8")
 BEGIN = "<!-- aegis:begin {} -->\n"
 
 
@@ -97,3 +100,15 @@ def test_without_the_incident_nothing_is_written(tmp_path: Path) -> None:
     assert here.run("report", "incident", "inc_none", "--out", str(tmp_path / "r.md")).exit_code == 4
     assert here.run("report", "write", "inc_none", "lessons", "x").exit_code == 4
     assert not (tmp_path / "r.md").exists()
+
+
+def test_every_command_that_the_page_shows_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = place(tmp_path)
+    known = with_incident(here)
+    monkeypatch.chdir(tmp_path)
+    shown = re.findall(r"^\$ aegis (.+)$", PAGE, re.MULTILINE)
+    assert len(shown) >= 6
+    for line in shown:
+        result = here.run(*shlex.split(line.replace("INCIDENT", known)))
+        assert result.exit_code == 0, (line, result.output)
+    assert "A loop in the importer." in (tmp_path / "report.md").read_text()

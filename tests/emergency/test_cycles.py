@@ -20,10 +20,12 @@ pytestmark = [
     pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are registered on Linux only"),
 ]
 NAMES = ("openai-client", "claude", "aegis")
+ALONE = "echo ready; exec sleep 600"
+"""No children: a number is not given away while a group has it."""
 CYCLES, CYCLES_LONG = 4, 200
 """The 20 of every run are those of `test_stepping` and of `actuators/test_processes`, each of which does a half of this."""
 LAST = Path("/proc/sys/kernel/ns_last_pid")
-TURNS = 20
+TURNS = 50
 """Others start processes as well: the number of one that ended is asked for so often."""
 
 
@@ -58,7 +60,8 @@ async def test_cycles_of_whole_stops_and_returns_touch_no_decoy_and_give_every_c
     for cycle in range(cycles):
         how: How = "pause" if cycle % 2 == 0 else "end"
         registry = Registry()
-        registry.workloads = [programs.dummy(f"run_{cycle}_{name}", name=name) for name in NAMES]
+        alone = programs.dummy(f"run_{cycle}_alone", script=ALONE)
+        registry.workloads = [alone, *(programs.dummy(f"run_{cycle}_{name}", name=name) for name in NAMES[1:])]
         pids = [one.pid for one in registry.workloads]
         actuator = Processes(registry, clock=SystemClock(), how=how, grace_ms=200)
         async with world(beside=(actuator,)) as here:

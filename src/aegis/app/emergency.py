@@ -25,6 +25,7 @@ from aegis.emergency.stepping import Stepper
 from aegis.emergency.stopping import scope_words
 from aegis.emergency.virtual_keys import VirtualKeys
 from aegis.governor.governor import Governor
+from aegis.incidents.analysis import WHY_REFUSED
 from aegis.incidents.pipeline import Pipeline
 from aegis.stores.database import Database
 from aegis.stores.keys import SqliteKeys
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from aegis.app.running import App
 
 BY: Final = "emergency stop"
-STOP_WHY: Final = "the emergency stop is on"
+STOP_WHY: Final = WHY_REFUSED["stop"]
 """What the offline analysis says when a stop kept the model from being asked."""
 GRACE_MS: Final = 10_000
 """How long a program may take to end by itself before it is killed: as long as `docker stop` gives it."""

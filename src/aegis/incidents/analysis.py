@@ -22,7 +22,7 @@ from aegis.incidents.offline import analyse_offline
 from aegis.incidents.prompt import Question, question
 from aegis.incidents.pseudonyms import Pseudonyms
 
-_WHY_REFUSED = {
+WHY_REFUSED = {
     "budget": "its budget is used up",
     "bucket": "its rate is used up for now",
     "breaker": "the model service keeps failing",
@@ -86,7 +86,7 @@ class Analysing:
         try:
             return await self._ask(self._analyst, incident, models)
         except Refused as refused:
-            why = _WHY_REFUSED.get(refused.gate, f"refused by {refused.gate}")
+            why = WHY_REFUSED.get(refused.gate, f"refused by {refused.gate}")
             return self._offline(incident, why, f"{self._analyst.name} not asked: {one_line(str(refused))}")
         except StoreError as error:
             return self._offline(
