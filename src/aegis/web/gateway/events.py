@@ -29,7 +29,7 @@ class Passing:
 
     __slots__ = ("_hides", "_marks", "_reader", "_tail")
 
-    def __init__(self, reader: StreamReader, marks: tuple[bytes, ...], *, hides: bool) -> None:
+    def __init__(self, reader: StreamReader, marks: re.Pattern[bytes] | None, *, hides: bool) -> None:
         self._reader, self._marks, self._hides = reader, marks, hides
         self._tail = b""
 
@@ -43,8 +43,8 @@ class Passing:
             events, self._tail = whole, b""
         if not events:
             return b"" if self._hides else data
-        if any(mark in events for mark in self._marks):
-            events = self._read(events)
+        if self._marks is not None and (first := self._marks.search(events)) is not None:
+            events = self._read(events, self._marks, first.start())
         return events if self._hides else data
 
     def rest(self) -> bytes:
@@ -54,14 +54,15 @@ class Passing:
             self._reader.see(tail)
         return tail if self._hides else b""
 
-    def _read(self, events: bytes) -> bytes:
-        """Read every event that has a mark; what is left without the hidden ones."""
-        kept: list[bytes] = []
-        start = 0
-        for end in _END.finditer(events):
+    def _read(self, events: bytes, marks: re.Pattern[bytes], first: int) -> bytes:
+        """Read every event that has a mark, the first of which stands at `first`; what is left without the hidden ones."""
+        plain, returned = events.rfind(b"\n\n", 0, first), events.rfind(b"\r\n\r\n", 0, first)
+        start = max(plain + 2 if plain >= 0 else 0, returned + 4 if returned >= 0 else 0)
+        kept = [events[:start]]
+        for end in _END.finditer(events, start):
             event = events[start : end.end()]
             start = end.end()
-            if not any(mark in event for mark in self._marks) or self._reader.see(event):
+            if marks.search(event) is None or self._reader.see(event):
                 kept.append(event)
         kept.append(events[start:])
         return b"".join(kept)

@@ -40,8 +40,8 @@ class Route:
     bound: Bound
     usage: Callable[[Any], Usage] | None
     stream: Callable[[Bounded], StreamReader] | None = None
-    marks: tuple[bytes, ...] = ()
-    """Only events that hold one of these are read."""
+    marks: re.Pattern[bytes] | None = None
+    """Only events in which this is found are read."""
 
 
 def _of_answer(read: Callable[[Any], Usage]) -> Callable[[Any], Usage]:
@@ -54,7 +54,7 @@ _MESSAGES = Route(
     bound=lambda body, cap, _vendor, extra: anthropic.bound(body, output_tokens=cap, extra=extra),
     usage=_of_answer(anthropic.usage),
     stream=lambda _: anthropic.StreamUsage(),
-    marks=(b'"message_start"', b'"message_delta"'),
+    marks=re.compile(rb'"message_(?:start|delta)"'),
 )
 _COUNT = Route(
     name="count_tokens",
@@ -68,7 +68,7 @@ _CHAT = Route(
     bound=lambda body, cap, vendor, extra: openai.bound_chat(body, output_tokens=cap, vendor=vendor, extra=extra),
     usage=_of_answer(openai.usage),
     stream=lambda bounded: openai.ChatUsage(hide=bounded.hides_usage),
-    marks=(b'"usage"',),
+    marks=re.compile(rb'"usage"(?! *: *null)'),
 )
 _RESPONSES = Route(
     name="responses",
@@ -76,7 +76,7 @@ _RESPONSES = Route(
     bound=lambda body, cap, vendor, extra: openai.bound_responses(body, output_tokens=cap, vendor=vendor, extra=extra),
     usage=_of_answer(openai.usage),
     stream=lambda _: openai.ResponseUsage(),
-    marks=(b"response.completed", b"response.incomplete", b"response.failed"),
+    marks=re.compile(rb"response\.(?:completed|incomplete|failed)"),
 )
 _EMBEDDINGS = Route(
     name="embeddings",
