@@ -15,7 +15,7 @@ import aiohttp
 import anyio
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-STARTS_WITHIN_SECONDS, ANSWERS_WITHIN_SECONDS = 30, 20
+STARTS_WITHIN_SECONDS, ANSWERS_WITHIN_SECONDS = 120, 90
 FLAGS = (
     "--headless",
     "--no-sandbox",
