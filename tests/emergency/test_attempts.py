@@ -7,6 +7,7 @@ import pytest
 from tests.emergency.test_stepping import COUNTS, ORDER
 from tests.emergency.world import MINUTES_5, World, Yard, better, world
 
+from aegis.app.returns import break_off
 from aegis.core.errors import BadInput, StoreError
 from aegis.core.stops import Grade, Stop
 
@@ -178,3 +179,16 @@ async def test_a_second_breach_stops_what_was_given_back_and_it_can_return_later
         here.seen = good
         assert (await returned(here, stop)).state == "returned"
         assert here.yard.counts == COUNTS
+
+
+async def test_a_return_that_a_person_breaks_off_stops_what_was_given_back_and_it_can_return_later() -> None:
+    async with world() as here:
+        stop = await here.stop()
+        await here.ask_back(stop)
+        await here.go()
+        assert (await here.share(), here.yard.counts) == (10, COUNTS)
+        await break_off(here.parts, stop.id, by="ada")
+        assert await here.share() == 0
+        await here.go()
+        assert here.yard.counts == STOPPED
+        assert (await returned(here, stop)).state == "returned"

@@ -12,7 +12,7 @@ from typing import Final
 
 from aegis.app import approving
 from aegis.core.errors import BadInput
-from aegis.core.stops import Grade, Stop, heard
+from aegis.core.stops import Grade, Stop, broken_off, heard
 from aegis.emergency.planning import Orders
 from aegis.emergency.ports import Parts
 from aegis.emergency.stopping import switch_of
@@ -53,14 +53,14 @@ async def agree(kept: SqliteAccounts, orders: Orders, approval: Approval, *, by:
 
 
 async def break_off(parts: Parts, stop_id: str, *, by: str) -> Stop:
-    """Break a return off: the stop is again what it was; what was given back already stays given back and is on record.
-    Raises `BadInput` when nothing returns, and `StoreError`.
+    """Break a return off: the stop is again what it was, and what was given back already is stopped again. Raises
+    `BadInput` when nothing returns, and `StoreError`.
     """
     stop, now_ms = await parts.stops.get(stop_id), parts.now_ms()
     if stop.state != "returning":
         raise BadInput(f"{stop_id} is {stop.state}: there is no return to break off", code="not_returning")
-    after = heard(stop, now_ms, f"{by} broke the return off")
-    after = replace(after, state="stopped", ramp=None, version=stop.version + 1)
+    after = broken_off(heard(stop, now_ms, f"{by} broke the return off"))
+    after = replace(after, ramp=None, version=stop.version + 1)
     if not await parts.stops.save(after):
         raise BadInput(f"{stop_id} went on meanwhile; look again", code="changed")
     if not stop.plan.only_targets:
