@@ -25,7 +25,7 @@ from bench._answering import answering
 from bench.store import SERVICES, deliveries, incident
 
 INCIDENTS = 2_000
-AT_ONCE = 8
+AT_ONCE = 32
 ROUNDS = 3
 PLAIN = LaneRule(concurrency=AT_ONCE)
 

@@ -75,7 +75,7 @@ def event(number: int) -> Event:
 def incident(number: int) -> Incident:
     return Incident(
         id=f"inc_{number:026d}",
-        title="Many failed logins, then a successful one",
+        title=f"Many failed logins, then a successful one by user-{number}",
         severity=Severity(1 + number % 4),
         status=Status.OPEN,
         opened_at=NOW,
@@ -97,9 +97,9 @@ def deliveries(opened: Incident) -> list[Delivery]:
         severity=opened.severity,
         status=opened.status,
         title=opened.title,
-        summary="Somebody guessed a password. " * 10,
+        summary=f"{opened.title}. " + "Somebody guessed a password. " * 8 + opened.id,
         at=NOW,
-        facts=tuple(Fact(f"label {number}", "value") for number in range(8)),
+        facts=tuple(Fact(f"label {number}", f"value {number} of {opened.id}") for number in range(8)),
         document={"evidence": ["x" * 200] * 5},
     )
     first = Delivery(

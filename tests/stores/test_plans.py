@@ -5,13 +5,27 @@ from pathlib import Path
 
 import pytest
 
+from aegis.core.incidents import Severity
+from aegis.stores.incident_list import UNRESOLVED, Wanted, listing
 from aegis.stores.queries import read_queries
 from aegis.stores.schema import migrate, shipped
 
 OFTEN = {
     "events": ("last_seq", "pending", "worked_since"),
     "incidents": ("mark_done", "get", "unresolved", "recent"),
-    "outbox": ("lapsed", "claimable", "lease", "whole", "next_due", "done", "retry", "counts", "undelivered", "dead"),
+    "outbox": (
+        "lapsed",
+        "claimable",
+        "lease",
+        "whole",
+        "texts",
+        "next_due",
+        "done",
+        "retry",
+        "counts",
+        "undelivered",
+        "dead",
+    ),
     "ledger": (
         "epoch",
         "row",
@@ -26,10 +40,12 @@ OFTEN = {
         "parts",
     ),
     "spending": ("since", "newest", "has_ended"),
+    "incident_list": ("unread", "counts", "techniques", "dearest", "held"),
+    "calls": ("stretch", "of_incident", "sums"),
     "placing": ("overtaken", "newer"),
     "retention": ("deliveries", "dead_letters", "notifications", "incidents", "remotes", "idempotency", "set_aside"),
 }
-SORTED_BY_INDEX = {"pending", "worked_since", "recent", "claimable", "unresolved"}
+SORTED_BY_INDEX = {"pending", "worked_since", "recent", "claimable", "unresolved", "dearest", "stretch"}
 
 
 @pytest.mark.parametrize(("file", "name"), [(file, name) for file, names in OFTEN.items() for name in names])
@@ -39,9 +55,39 @@ def test_no_table_is_read_from_end_to_end(file: str, name: str, tmp_path: Path) 
     query = read_queries(file)[name]
     names = {word.strip("(),;:") for word in query.split() if word.strip("(,").startswith(":")}
 
-    steps = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {query}", dict.fromkeys(names, 1))]
+    values = dict.fromkeys(names, 1) if names else (1,) * query.count("?")
+
+    steps = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {query}", values)]
     connection.close()
 
-    whole = [step for step in steps if step.startswith("SCAN") and "INDEX" not in step and "waiting" not in step]
+    whole = [
+        step
+        for step in steps
+        if step.startswith("SCAN") and "INDEX" not in step and "waiting" not in step and "stretch" not in step
+    ]
     assert not whole, steps
     assert name not in SORTED_BY_INDEX or not any("TEMP B-TREE" in step for step in steps), steps
+
+
+LISTS = {
+    "newest": Wanted(),
+    "unresolved, the worst first": Wanted(status=UNRESOLVED, worst_first=True),
+    "one status": Wanted(status="open"),
+    "one severity": Wanted(severity=Severity.HIGH),
+    "one status and severity": Wanted(status="open", severity=Severity.HIGH),
+    "one technique": Wanted(technique="T1110"),
+    "what a silence holds": Wanted(held="sil_1"),
+    "an older page": Wanted(before=(1, "inc_1")),
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_list_of_incidents_is_read_in_the_order_of_an_index(name: str, tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "aegis.db", isolation_level=None)
+    migrate(connection, shipped(), "x")
+    query, values = listing(LISTS[name], 50)
+    steps = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {query}", values)]
+    connection.close()
+    assert not [step for step in steps if "TEMP B-TREE" in step or (step.startswith("SCAN") and "INDEX" not in step)], (
+        steps
+    )

@@ -47,7 +47,8 @@ def payload(notification: Notification) -> dict[str, Any]:
         return _note_message(notification)
     for lengths in LENGTHS:
         message = _message(notification, *lengths)
-        if len(json.dumps(message)) <= MESSAGE_BYTES_MAX:
+        # Escaped, a text is at most three times as long as in UTF-8.
+        if 3 * len(to_json(message)) <= MESSAGE_BYTES_MAX or len(json.dumps(message)) <= MESSAGE_BYTES_MAX:
             break
     return message
 

@@ -6,6 +6,7 @@ pass is tried again for a day, then kept as a dead letter; what a service refuse
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -13,7 +14,6 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 import anyio
-from anyio.abc import TaskGroup
 
 from aegis.core.breakers import BreakerState
 from aegis.core.errors import Billed, ServiceError, StoreError
@@ -34,6 +34,8 @@ DIGEST_MAX = 200
 """Deliveries in one digest: a claim of so many is one short transaction, and 10,000 incidents are 50 messages."""
 POLL_MS = 5_000
 """How often a lane is looked at without news: another process may have put something in."""
+BUSY_MS = 250
+"""How often a lane whose sends are under way is looked at without news."""
 STORE_RETRY_MS = 1_000
 """How long to leave a failing store alone."""
 
@@ -114,7 +116,7 @@ class Lanes:
                 lane.cut(self._clock.monotonic_ns())
 
     async def _serve(self, lane: Lane, until: datetime | None) -> None:
-        async with anyio.create_task_group() as sends:
+        async with asyncio.TaskGroup() as sends:
             while True:
                 wait_ms = await self._look(lane, sends)
                 if until is not None and not lane.sending and self._is_beyond(until, wait_ms):
@@ -125,7 +127,7 @@ class Lanes:
     def _is_beyond(self, until: datetime, wait_ms: int | None) -> bool:
         return wait_ms is None or self._clock.now() + timedelta(milliseconds=wait_ms) > until
 
-    async def _look(self, lane: Lane, sends: TaskGroup) -> int | None:
+    async def _look(self, lane: Lane, sends: asyncio.TaskGroup) -> int | None:
         """Send what may go now. Returns after how many milliseconds to look again: 0 at once, None when nothing waits
         (news ring the bell).
         """
@@ -133,12 +135,12 @@ class Lanes:
             async with lane.turn:
                 limit, wait_ms = lane.room(self._clock.monotonic_ns())
                 if not limit:
-                    return wait_ms or POLL_MS
+                    return wait_ms or BUSY_MS
                 claimed = await self._claim(lane, limit)
             for chain in claimed:
-                sends.start_soon(self._attempt, lane, chain)
-            if claimed:
-                return 0
+                sends.create_task(self._attempt(lane, chain))
+            if claimed:  # where there was room for more, nothing else is due: the end of one of these rings the bell
+                return 0 if len(claimed) >= limit else BUSY_MS
             due = await self._outbox.next_due(lane.service)
         except StoreError:
             return STORE_RETRY_MS
@@ -177,7 +179,7 @@ class Lanes:
         """Send one message and record how it ended for each of its deliveries. When the store cannot record it, the
         leases give them back.
         """
-        began_ns = self._clock.monotonic_ns()
+        began_ns, took_ms = self._clock.monotonic_ns(), 0
         try:
             receipt, error = await self._send(lane, told)
             now_ns = self._clock.monotonic_ns()
@@ -187,12 +189,11 @@ class Lanes:
                 await self._end(lane, told[0], receipt, error, took_ms)
                 return
             receipt = Receipt(note=f"in a digest of {len(told)}")
-            async with anyio.create_task_group() as ends:
+            async with asyncio.TaskGroup() as ends:
                 for delivery in told:
-                    ends.start_soon(self._end, lane, delivery, receipt, error, took_ms)
+                    ends.create_task(self._end(lane, delivery, receipt, error, took_ms))
         finally:
-            lane.sending -= 1
-            lane.bell.ring()
+            lane.ended(took_ms)
 
     async def _end(
         self, lane: Lane, delivery: Delivery, receipt: Receipt, error: ServiceError | None, took_ms: int
@@ -212,17 +213,22 @@ class Lanes:
             remote_id = ""  # an edited message rings for nobody
         if not remote_id and any(delivery.doubtful for delivery in told):
             said = replace(said, again=True)
-        problem = f"no end within {ATTEMPT_MS // 1_000} s"
-        with anyio.CancelScope() as scope:
-            lane.under_way[scope] = self._clock.monotonic_ns() + ATTEMPT_MS * MS
-            try:
-                return await lane.notifier.notify(said, remote_id=remote_id), None
-            except ServiceError as error:
-                return Receipt(), error
-            except Exception as error:  # noqa: BLE001 - the supervisor: one bad delivery must not stop a lane
-                problem = f"the connector failed ({type(error).__name__})"
-            finally:
-                del lane.under_way[scope]
+        attempt = asyncio.current_task()
+        assert attempt is not None, "an attempt is a task of its own"
+        lane.under_way[attempt] = self._clock.monotonic_ns() + ATTEMPT_MS * MS
+        try:
+            return await lane.notifier.notify(said, remote_id=remote_id), None
+        except ServiceError as error:
+            return Receipt(), error
+        except asyncio.CancelledError:
+            if attempt not in lane.cut_off or attempt.uncancel():
+                raise  # the lanes are stopped
+            problem = f"no end within {ATTEMPT_MS // 1_000} s"
+        except Exception as error:  # noqa: BLE001 - the supervisor: one bad delivery must not stop a lane
+            problem = f"the connector failed ({type(error).__name__})"
+        finally:
+            del lane.under_way[attempt]
+            lane.cut_off.discard(attempt)
         return Receipt(), ServiceError(lane.service, problem, retryable=True, billed=Billed.UNKNOWN)
 
     async def _done(self, delivery: Delivery, receipt: Receipt, took_ms: int) -> None:

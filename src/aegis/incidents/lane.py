@@ -7,10 +7,11 @@ failed together does not come back together.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import anyio
 
@@ -25,6 +26,8 @@ page is at most that late once its service is back.
 """
 GIVE_UP_AFTER = timedelta(hours=24)
 """A page that is a day late helps nobody; it becomes a dead letter that a person can replay."""
+QUICK_MS = 100
+"""An attempt that is shorter is no wait for the others of its lane."""
 MS = 1_000_000
 """Nanoseconds."""
 
@@ -94,10 +97,11 @@ class Bell:
         """Return when it rings or has rung since the last wait, or when the time is over."""
         event = self._event
         if not event.is_set():
-            async with anyio.create_task_group() as group:
-                group.start_soon(self._alarm, clock, milliseconds)
+            alarm = asyncio.get_running_loop().create_task(self._alarm(clock, milliseconds))
+            try:
                 await event.wait()
-                group.cancel_scope.cancel()
+            finally:
+                alarm.cancel()
         if self._event is event:
             self._event = anyio.Event()
 
@@ -116,8 +120,9 @@ class Lane:
         self.turn = anyio.Lock(fast_acquire=True)
         """Held from asking for room until what was claimed is counted: `run` and a `drain` beside it share the room."""
         self.sending = 0
-        self.under_way: dict[anyio.CancelScope, int] = {}
-        """What cuts each attempt that is under way, and when it has to."""
+        self.under_way: dict[asyncio.Task[Any], int] = {}
+        """The attempts that are under way, and when each has to be cut."""
+        self.cut_off: set[asyncio.Task[Any]] = set()
         self._bucket = TokenBucket(size=rule.burst, gap_ns=rule.spacing_ms * MS) if rule.spacing_ms else None
         self._asked_until_ns = 0
         self._open_until_ns = 0
@@ -154,6 +159,14 @@ class Lane:
             for _ in range(claimed):
                 self._bucket.take(now_ns)
 
+    def ended(self, took_ms: int) -> None:
+        """An attempt ended. While a busy lane's service is quick, it is looked at again when half of it is free: so many
+        deliveries are claimed together. What is new is looked at when it comes.
+        """
+        self.sending -= 1
+        if took_ms >= QUICK_MS or 2 * self.sending <= self.rule.concurrency:
+            self.bell.ring()
+
     def learn(self, error: ServiceError | None, now_ns: int) -> None:
         """What the end of an attempt says about the service (None: it took it). A rightly refused delivery says
         nothing; a pause that the service asked for is kept for the whole lane.
@@ -172,9 +185,10 @@ class Lane:
 
     def cut(self, now_ns: int) -> None:
         """Cut the attempts whose time is over."""
-        for scope, until_ns in self.under_way.items():
-            if until_ns <= now_ns:
-                scope.cancel()
+        for attempt, until_ns in self.under_way.items():
+            if until_ns <= now_ns and attempt not in self.cut_off:
+                self.cut_off.add(attempt)
+                attempt.cancel()
 
     def paused_ms(self, now_ns: int) -> int:
         """How long the lane still leaves its service alone, for those who look."""

@@ -13,11 +13,13 @@ from typing import Any
 
 from aegis.core.deliveries import in_place, rank, stand_in_mark
 from aegis.core.incidents import Severity
-from aegis.core.notifications import Delivery, DeliveryState, Receipt
+from aegis.core.notifications import Delivery, DeliveryState, Notification, Receipt
 from aegis.stores.database import Database
+from aegis.stores.ends import Ends, Taken
 from aegis.stores.placing import Placing, to_place
-from aegis.stores.queries import read_queries
-from aegis.stores.records import notification_from_text, storable
+from aegis.stores.queries import in_parts, listed, read_queries
+from aegis.stores.records import storable
+from aegis.stores.texts import Texts
 from aegis.stores.times import from_us, to_us
 
 ERROR_CHARS_MAX = 500
@@ -37,6 +39,7 @@ class SqliteOutbox:
         self._database = database
         self._queries = read_queries("outbox")
         self._placing = Placing()
+        self._texts, self._ends = Texts(), Ends(database, self._queries)
 
     async def claim(
         self, service: str, *, limit: int, now: datetime, lease_ms: int, fresh: bool = False
@@ -48,8 +51,8 @@ class SqliteOutbox:
         def claim(connection: sqlite3.Connection) -> list[Delivery]:
             self._take_back(connection, service, now_us)
             chosen = self._chosen(connection, service, limit, now_us, fresh=fresh)
-            for delivery_id in chosen:
-                connection.execute(self._queries["lease"], {"id": delivery_id, "lease_us": lease_us})
+            for part in in_parts(chosen):
+                connection.execute(listed(self._queries["lease"], len(part)), (lease_us, *part))
             return self._whole(connection, chosen)
 
         return await self._database.write(claim)
@@ -80,8 +83,13 @@ class SqliteOutbox:
         return [delivery_id for _, _, delivery_id in sorted(candidates)[:limit]]
 
     def _whole(self, connection: sqlite3.Connection, ids: Sequence[str]) -> list[Delivery]:
-        rows = (connection.execute(self._queries["whole"], {"id": delivery_id}).fetchone() for delivery_id in ids)
-        return [_delivery(row) for row in rows if row is not None]
+        rows: dict[str, Sequence[Any]] = {}
+        for part in in_parts(ids):
+            found = connection.execute(listed(self._queries["whole"], len(part)), tuple(part)).fetchall()
+            rows.update((row[0], row) for row in found)
+        texts = self._texts.read(connection, {row[3] for row in rows.values()})
+        in_order = (rows[one] for one in ids if one in rows)
+        return [_delivery(row, texts[row[3]]) for row in in_order if row[3] in texts]
 
     async def due(self, service: str, *, now: datetime, most: int) -> int:
         """How many of a lane are due, counted up to `most`."""
@@ -110,22 +118,11 @@ class SqliteOutbox:
 
     async def done(self, delivery: Delivery, receipt: Receipt, *, now: datetime) -> None:
         """The service took it; its handle is kept for the incident's next message."""
-        row = {
-            "id": delivery.id,
-            "incident_id": delivery.incident_id,
-            "service": delivery.service,
-            "version": delivery.notification.version,
-            "remote_id": receipt.remote_id,
-            "note": storable(receipt.note, ERROR_CHARS_MAX),
-            "now_us": to_us(now),
-        }
-
-        def done(connection: sqlite3.Connection) -> None:
-            connection.execute(self._queries["done"], row)
-            if receipt.remote_id and not delivery.notification.recipient:
-                connection.execute(self._queries["remember_remote"], row)
-
-        await self._database.write(done)
+        now_us, said = to_us(now), delivery.notification
+        keep = receipt.remote_id and not said.recipient
+        remote = (delivery.incident_id, delivery.service, receipt.remote_id, said.version, now_us) if keep else None
+        note = storable(receipt.note, ERROR_CHARS_MAX)
+        await self._ends.record(Taken(delivery.id, note, now_us, remote))
 
     async def retry(self, delivery: Delivery, *, due_at: datetime, error: str, doubtful: bool = False) -> None:
         """Try again at `due_at`, unless a newer message of the incident waits: then that one goes in its place."""
@@ -214,10 +211,9 @@ def _ended(delivery: Delivery, error: str) -> dict[str, Any]:
     return {"id": delivery.id, "attempts": delivery.attempts, "error": storable(error, ERROR_CHARS_MAX)}
 
 
-def _delivery(row: Sequence[Any]) -> Delivery:
-    """A delivery from the columns of the query `whole`."""
-    delivery_id, incident_id, service, body, remote_id, state, *place = row
-    notification = notification_from_text(body)
+def _delivery(row: Sequence[Any], notification: Notification) -> Delivery:
+    """A delivery from the columns of the query `whole` and what it says."""
+    delivery_id, incident_id, service, _, remote_id, state, *place = row
     standing = to_place(place)
     bare = Delivery(
         id=delivery_id,

@@ -42,18 +42,21 @@ ORDER BY d.created_us, d.id
 LIMIT :limit;
 
 -- name: lease
--- Hand a delivery out until its lease runs out; the attempt counts from here.
-UPDATE deliveries SET state = 'leased', attempts = attempts + 1, lease_us = :lease_us
-WHERE id = :id AND state = 'ready';
+-- Hand deliveries out until their lease runs out; the attempt counts from here.
+UPDATE deliveries SET state = 'leased', attempts = attempts + 1, lease_us = ?
+WHERE state = 'ready' AND id IN (?);
 
 -- name: whole
--- A delivery with its text and the newest handle that its service gave for the incident.
-SELECT d.id, d.incident_id, d.service, n.body, coalesce(r.remote_id, ''), d.state, d.change, d.priority, d.attempts,
-    d.created_us, d.due_us, d.last_error, d.doubtful
+-- Deliveries with the ids of their texts and the newest handle that each service gave for the incident.
+SELECT d.id, d.incident_id, d.service, d.notification_id, coalesce(r.remote_id, ''), d.state, d.change, d.priority,
+    d.attempts, d.created_us, d.due_us, d.last_error, d.doubtful
 FROM deliveries AS d
-JOIN notifications AS n ON n.id = d.notification_id
 LEFT JOIN remotes AS r ON r.incident_id = d.incident_id AND r.service = d.service AND d.recipient = ''
-WHERE d.id = :id;
+WHERE d.id IN (?);
+
+-- name: texts
+-- What is told.
+SELECT id, body FROM notifications WHERE id IN (?);
 
 -- name: next_due
 -- When the next delivery of a lane may go, or the next lease of it runs out.
@@ -64,13 +67,13 @@ SELECT min(at_us) FROM (
 ) AS waiting;
 
 -- name: done
--- The service took it. True whoever else believed to hold it.
-UPDATE deliveries SET state = 'done', ended_us = :now_us, note = :note, last_error = '' WHERE id = :id;
+-- The service took them. True whoever else believed to hold them.
+UPDATE deliveries SET state = 'done', ended_us = ?, note = ?, last_error = '' WHERE id IN (?);
 
 -- name: remember_remote
--- Keep the newest handle that a service gave for an incident.
+-- Keep the newest handles that services gave for incidents.
 INSERT INTO remotes (incident_id, service, remote_id, version, given_us)
-VALUES (:incident_id, :service, :remote_id, :version, :now_us)
+VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (incident_id, service) DO UPDATE SET
     remote_id = excluded.remote_id,
     version = excluded.version,

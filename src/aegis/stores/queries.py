@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
+from typing import TypeVar
+
+T = TypeVar("T")
 
 _NAME = re.compile(r"^-- name: ([a-z][a-z0-9_]*)$", re.MULTILINE)
 
@@ -46,6 +49,19 @@ def listed(query: str, times: int) -> str:
     head, found, rest = query.rpartition("IN (?)")
     assert found, "only a query that ends in a list of one can ask for several"
     return f"{head}IN ({', '.join('?' * times)}){rest}"
+
+
+PARTS = (64, 16, 4, 1)
+"""So many at a time: a statement is prepared once for each size, and a few sizes make up any number."""
+
+
+def in_parts(many: Sequence[T]) -> Iterator[Sequence[T]]:
+    """The same in order, in parts of these sizes."""
+    first = 0
+    for size in PARTS:
+        while len(many) - first >= size:
+            yield many[first : first + size]
+            first += size
 
 
 def statements(script: str) -> Iterator[str]:
