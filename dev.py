@@ -28,6 +28,7 @@ PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 OLDEST = (3, 11)
 PEERS = {"chromium": "chromium", "promtool": "prometheus"}
 APT_SECONDS_MAX = 240
+AXE = "axe-core@4.14.1"
 
 
 def fail(message: str) -> None:
@@ -116,9 +117,34 @@ def peers() -> None:
         print(f"not installed ({error}); the tests that need them skip", file=sys.stderr, flush=True)
 
 
+def axe() -> None:
+    """Ask npm, where there is one, for the checker that looks at the dashboard's pages; without it those tests skip."""
+    folder = VENV / "peers"
+    if not shutil.which("npm") or (folder / "node_modules" / "axe-core").is_dir():
+        return
+    command = [
+        "npm",
+        "install",
+        "--prefix",
+        str(folder),
+        "--no-save",
+        "--no-audit",
+        "--no-fund",
+        "--ignore-scripts",
+        AXE,
+    ]
+    try:
+        subprocess.run(
+            command, check=True, timeout=APT_SECONDS_MAX, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+    except (subprocess.SubprocessError, OSError) as error:
+        print(f"axe-core is not installed ({error}); the tests that need it skip", file=sys.stderr, flush=True)
+
+
 def test(arguments: list[str]) -> None:
     setup("dev.txt")
     peers()
+    axe()
     chosen = [a for a in arguments if a != "--long"]
     if not chosen:
         run(PYTHON, "-m", "ruff", "format", "--check", ".")

@@ -1,5 +1,6 @@
 """`aegis status` and `aegis top`, and that docs/dashboard.md is true: its settings hold, its pictures stand there."""
 
+import io
 import json
 import re
 from pathlib import Path
@@ -70,7 +71,7 @@ def test_what_is_stopped_and_who_needs_somebody_is_on_the_first_lines() -> None:
 
 
 def test_the_live_screen_says_the_same_and_reads_no_markup_in_titles() -> None:
-    console = Console(width=120, record=True, file=None, force_terminal=False, quiet=True)
+    console = Console(width=120, record=True, file=io.StringIO(), force_terminal=False)
     console.print(screen(FOUND))
     shown = console.export_text()
     for words in ("STOPPED: team build", "[bold]x[/bold]", "everything", "slack"):

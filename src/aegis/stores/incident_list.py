@@ -86,19 +86,8 @@ class SqliteIncidentList:
 
     async def page(self, wanted: Wanted, limit: int) -> Sequence[Listed]:
         """The newest that are wanted, newest first."""
-        where, values = _where(wanted)
-        source = "incident_list AS l"
-        if wanted.technique:
-            source = "incident_techniques AS t JOIN incident_list AS l ON l.id = t.incident_id"
-        first = "t" if wanted.technique else "l"
-        key = "incident_id" if wanted.technique else "id"
-        worst = "l.severity DESC, " if wanted.worst_first else ""
-        columns = ", ".join(f"l.{name}" for name in COLUMNS.split(", "))
-        query = (
-            f"SELECT {columns} FROM {source} WHERE {' AND '.join(where) or '1 = 1'} "  # noqa: S608 - our own words
-            f"ORDER BY {worst}{first}.opened_us DESC, {first}.{key} DESC LIMIT :limit"
-        )
-        return await self._rows(query, values | {"limit": limit})
+        query, values = listing(wanted, limit)
+        return await self._rows(query, values)
 
     async def dearest(self, limit: int) -> Sequence[Listed]:
         """Those that cost most, the dearest first."""
@@ -117,6 +106,23 @@ class SqliteIncidentList:
     async def _rows(self, query: str, values: Mapping[str, Any]) -> Sequence[Listed]:
         rows = await self._database.read(lambda connection: connection.execute(query, values).fetchall())
         return [_listed(row) for row in rows]
+
+
+def listing(wanted: Wanted, limit: int) -> tuple[str, Mapping[str, Any]]:
+    """The query for what is wanted, and its values. Every one is read in the order of an index."""
+    where, values = _where(wanted)
+    source = "incident_list AS l"
+    if wanted.technique:
+        source = "incident_techniques AS t JOIN incident_list AS l ON l.id = t.incident_id"
+    first = "t" if wanted.technique else "l"
+    key = "incident_id" if wanted.technique else "id"
+    worst = "l.severity DESC, " if wanted.worst_first else ""
+    columns = ", ".join(f"l.{name}" for name in COLUMNS.split(", "))
+    query = (
+        f"SELECT {columns} FROM {source} WHERE {' AND '.join(where) or '1 = 1'} "  # noqa: S608 - our own words
+        f"ORDER BY {worst}{first}.opened_us DESC, {first}.{key} DESC LIMIT :limit"
+    )
+    return query, values | {"limit": limit}
 
 
 def keep(connection: sqlite3.Connection, incidents: Sequence[Incident]) -> None:

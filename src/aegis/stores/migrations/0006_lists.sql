@@ -15,7 +15,7 @@ CREATE TABLE incident_list (
     held TEXT NOT NULL                  -- the silence or incident that holds it back; empty: nothing does
 );
 CREATE INDEX incident_list_newest ON incident_list (opened_us, id);
-CREATE INDEX incident_list_status ON incident_list (status, severity, opened_us, id);
+CREATE INDEX incident_list_status ON incident_list (status, opened_us, id, severity);
 CREATE INDEX incident_list_severity ON incident_list (severity, opened_us, id, status);
 CREATE INDEX incident_list_held ON incident_list (held, opened_us, id) WHERE held <> '';
 CREATE INDEX incident_list_dear ON incident_list (cost, id) WHERE cost > 0;
