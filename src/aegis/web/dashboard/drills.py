@@ -33,7 +33,7 @@ def add(routes: APIRouter, frame: Frame) -> None:
         chart = picture(
             bars(scores, title=f"The scores of the last {len(scores)} drills: {', '.join(map(str, scores))}")
         )
-        return frame.page(request, "drills.html", reports=reports, chart=chart if scores else "", names=NAMES)
+        return frame.page(request, "drills.html", reports=reports, chart=chart if len(scores) > 1 else "", names=NAMES)
 
 
 def read_reports(folder: Path) -> Sequence[Mapping[str, Any]]:
