@@ -9,13 +9,16 @@ from pathlib import Path
 import orjson
 import pytest
 
+from aegis.cli.drill import LINES
 from aegis.core.errors import BadInput, ConfigError
 from aegis.core.references import parse_reference
 from aegis.core.secret import Secret
+from aegis.rehearsal.drills.catalogue import KINDS
 from aegis.rehearsal.drills.history import FOLDER, keep, page_of, ran
 from aegis.rehearsal.drills.injection import ACTIVE
 from aegis.rehearsal.drills.markdown import markdown
 from aegis.rehearsal.drills.report import LINES_MAX, SIX, Line, Looked, Measure, Report, Secluded, cut, duration
+from aegis.rehearsal.drills.scene import PLANTS
 from aegis.rehearsal.drills.seclusion import Watch, secluded
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -150,3 +153,14 @@ def test_reports_are_kept_newest_first_and_found_by_kind(tmp_path: Path) -> None
     assert (tmp_path / FOLDER / f"{names[0]}.json").stat().st_mode & 0o077 == 0
     with pytest.raises(BadInput, match="no drill restore was run here"):
         page_of(tmp_path, "restore")
+
+
+def test_the_page_about_drills_names_every_drill_and_every_fault() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "drills.md").read_text()
+
+    assert list(LINES) == list(KINDS)
+    for name, kind in KINDS.items():
+        assert f"aegis drill {name}" in page
+        assert f"(drills/{name}.md)" in page
+        [row] = [line for line in page.splitlines() if line.startswith("| `") and f"`{name}`" in line]
+        assert {fault for fault in PLANTS if f"`{fault}`" in row} == set(kind.plants)

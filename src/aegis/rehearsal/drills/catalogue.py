@@ -20,20 +20,19 @@ MODULE: Final = "aegis.rehearsal.drills"
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A drill: its module, what it rehearses in a line, and which faults can be planted in it."""
+    """A drill: its module, and which faults can be planted in it."""
 
     module: str
-    line: str
     plants: tuple[str, ...]
 
 
 KINDS: Final[Mapping[str, Kind]] = {
-    "budget": Kind("budget", "A program empties its team's budget.", ("channels-down", "actions-off")),
-    "provider-outage": Kind("outage", "The model's provider is down.", ("channels-down", "breaker-off")),
-    "stolen-key": Kind("stolen", "A virtual key is used from elsewhere.", ("channels-down", "nobody-acts")),
-    "alert-flood": Kind("flood", "Thousands of detections within a minute.", ("channels-down",)),
-    "injection": Kind("injection", "Log lines give orders, and the model obeys.", ("channels-down",)),
-    "restore": Kind("restoring", "The machine is lost; a backup comes back elsewhere.", ("backup-lost",)),
+    "budget": Kind("budget", ("channels-down", "actions-off")),
+    "provider-outage": Kind("outage", ("channels-down", "breaker-off")),
+    "stolen-key": Kind("stolen", ("channels-down", "nobody-acts")),
+    "alert-flood": Kind("flood", ("channels-down",)),
+    "injection": Kind("injection", ("channels-down",)),
+    "restore": Kind("restoring", ("backup-lost",)),
 }
 """In the order of the list; each module has `play`."""
 
