@@ -151,6 +151,7 @@ def _upstream(name: str, section: UpstreamSection) -> Upstream:
         connections=section.connections,
         cache=section.cache,
         region=region,
+        api_version=section.api_version or "",
         vendor=(section.service or name) == kind,
     )
 

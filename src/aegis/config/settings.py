@@ -86,6 +86,8 @@ class Upstream:
     vendor: bool = False
     cache: str = "never"
     region: str = ""
+    api_version: str = ""
+    """Of Azure's dated API, which has the model's deployment in its path."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

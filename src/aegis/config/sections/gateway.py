@@ -24,6 +24,10 @@ class UpstreamSection(Section):
     """
     region: str | None = Field(default=None, pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")
     """Where Bedrock is asked (eu-west-1)."""
+    api_version: str | None = Field(default=None, pattern=r"^20[0-9]{2}-[0-9]{2}-[0-9]{2}(-preview)?$")
+    """For Azure's dated API (2024-10-21), whose deployments are named as their models; without it Azure is asked as
+    OpenAI is, at https://NAME.openai.azure.com/openai.
+    """
     service: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9_-]{0,31}$")
     """Under which name it is priced and budgeted; its own name where nothing is said."""
     models: Words = Field(default_factory=list)

@@ -101,8 +101,8 @@ class MessageEvents:
             said = {"type": "api_error", "message": str(an_object(body["error"], "error").get("message"))}
             yield _event("error", error=said)
             return
-        if not body:
-            return
+        if not body or not (self._begun or body.get("choices") or body.get("usage")):
+            return  # Azure begins with a chunk about its filters, which names neither the answer nor its model
         if not self._begun:
             self._begun = True
             empty: Json = {"content": [], "stop_reason": None, "stop_sequence": None, "usage": dict(_NO_USAGE)}

@@ -126,7 +126,7 @@ class ResponseEvents:
             said = str(an_object(body["error"], "error").get("message"))
             yield self._event("error", code="server_error", message=said, param=None)
             return
-        if not body:
+        if not body or not (self._frame or body.get("choices") or body.get("usage")):
             return
         if not self._frame:
             self._name = _name(body)

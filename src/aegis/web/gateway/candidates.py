@@ -21,6 +21,7 @@ from aegis.core.errors import BadInput
 from aegis.core.metering.bounds import Bounded
 from aegis.core.money import Nanos
 from aegis.web.gateway.asked import Asked
+from aegis.web.gateway.azure import deployment_path, without_tier
 from aegis.web.gateway.dialects import DIALECTS, OTHERS, Dialect
 from aegis.web.gateway.refusals import Head, Refusal
 from aegis.web.gateway.routes import Route, converse_path
@@ -161,6 +162,8 @@ def _candidate(parts: GatewayParts, work: Work, body: dict[str, Any]) -> Candida
     bounded = served.bound(sent, cap, settings.vendor, settings.allow_fields)
     if served.shape == "bedrock":
         path = converse_path(bounded.model, stream=bounded.stream)
+    if settings.api_version:
+        bounded, path = without_tier(bounded), deployment_path(path, bounded.model, settings.api_version)
     if not work.grant.allows_model(bounded.model):
         raise Refusal(403, f"this key may not ask {bounded.model}", code="model_not_allowed")
     return Candidate(upstream=upstream, served=served, bounded=bounded, path=path, dialect=dialect, left_out=left_out)

@@ -79,7 +79,7 @@ class _Reading:
     def _served(self, body: dict[str, Any]) -> Upstream:
         model = body.get("model")
         upstream = self._parts.upstream(self._kind, model if isinstance(model, str) else "")
-        if upstream is None:
+        if upstream is None or upstream.settings.api_version:
             raise Refusal(404, f"no upstream takes batches for {str(model)[:64]}", code="no_upstream")
         if self.upstream is not None and upstream is not self.upstream:
             raise BadInput("all requests of a batch go to one upstream", code="bad_line")
