@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 BUSY_MS = 5_000
 """How long to wait for another process (a backup, a look-up by hand); longer and a person should know."""
-CACHE_KIB = 16 * 1024
-"""The page cache of the writer: holds the indexes of a day's events, and stays well inside the 100 MB of a process."""
+CACHE_KIB = 8 * 1024
+"""The page cache of the writer: holds the indexes of some hours' events, and leaves a process inside its 100 MB."""
 CHECKPOINT_PAGES = 4_000
 """16 MB of log between checkpoints: each costs two flushes, so the default of 4 MB would cost a bulk import dear."""
 LOG_BYTES_MAX = 64 * 1024 * 1024

@@ -8,7 +8,7 @@ ledger's own total, and that day is added up anew.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final, TypeAlias
@@ -109,8 +109,17 @@ def _page(connection: sqlite3.Connection) -> tuple[int, int, Sums]:
     newest = int(connection.execute(Q["newest_row"]).fetchone()[0])
     if newest < before:  # the file was rebuilt and its rows numbered anew: days that differ are added up again
         return before, newest, {}
-    rows = connection.execute(Q["next_rows"], {"last_row": before, "limit": PAGE}).fetchall()
-    return before, rows[-1][0] if rows else before, _summed(rows)
+    last = before
+
+    def rows() -> Iterator[tuple[Any, ...]]:
+        """One at a time: a page of them would be some 14 MB, and the process would keep that for ever."""
+        nonlocal last
+        for row in connection.execute(Q["next_rows"], {"last_row": before, "limit": PAGE}):
+            last = row[0]
+            yield row
+
+    sums = _summed(rows())
+    return before, last, sums
 
 
 def _summed(rows: Iterable[tuple[Any, ...]]) -> Sums:
