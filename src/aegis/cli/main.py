@@ -37,6 +37,7 @@ COMMANDS: Lazy = {
     "forecast": ("aegis.cli.forecast:command", "What budgets will come to, how sure that is, when they run out."),
     "export": ("aegis.cli.export:group", "The bill as FOCUS, the journal, incidents as OCSF and CloudEvents."),
     "monitoring": ("aegis.cli.monitoring:group", "What Prometheus and Grafana are given."),
+    "simulate": ("aegis.cli.simulate:command", "What the record would have come to under another policy."),
     "anomaly": ("aegis.cli.anomaly:group", "Spending that was not as usual, and what drove it."),
     "key": ("aegis.cli.key:group", "Virtual keys for programs that use the gateway."),
     "run": ("aegis.cli.run:command", "Run a program behind the gateway, with a key of its own."),

@@ -12,7 +12,7 @@ from aegis.core.money import Nanos
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndedAttempt:
     """One line of the journal. `state` is settled, worst, void, refused or cached; `wanted` is the model that was asked for
-    first where another one served; `usage` are units by meter, of a refusal the worst case that was asked for.
+    first where another one served; `usage` are units by meter, of a refusal the worst case that was asked for; `worst` is what was held.
     """
 
     attempt: str
@@ -24,6 +24,7 @@ class EndedAttempt:
     operation: str
     priority: str
     cost: Nanos
+    worst: Nanos = 0
     scope: Mapping[str, str] = field(default_factory=dict)
     usage: Mapping[str, int] = field(default_factory=dict)
     wanted: str = ""

@@ -68,7 +68,7 @@ def _page(connection: sqlite3.Connection, asked: dict[str, Any]) -> list[tuple[A
 
 
 def _attempt(row: tuple[Any, ...]) -> EndedAttempt:
-    attempt, at_ms, ended_ms, state, service, model, cost, body = row
+    attempt, at_ms, ended_ms, state, service, model, cost, worst, body = row
     said = orjson.loads(body)
     return EndedAttempt(
         attempt=attempt,
@@ -80,6 +80,7 @@ def _attempt(row: tuple[Any, ...]) -> EndedAttempt:
         operation=said.get("operation", ""),
         priority=said.get("priority", ""),
         cost=cost,
+        worst=worst,
         scope=said.get("scope", {}),
         usage=said.get("usage", {}),
         wanted=said.get("wanted", ""),

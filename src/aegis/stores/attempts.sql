@@ -1,6 +1,6 @@
 -- name: page
 -- Attempts of a span that ended, in the order of time, after a place in it.
-SELECT attempt, at_ms, ended_ms, state, service, model, cost, body FROM ledger_journal
+SELECT attempt, at_ms, ended_ms, state, service, model, cost, worst, body FROM ledger_journal
 WHERE at_ms >= :from_ms AND at_ms < :until_ms AND state <> 'sent' AND (at_ms > :from_ms OR attempt > :after)
 ORDER BY at_ms, attempt LIMIT :limit
 

@@ -81,15 +81,7 @@ class Metrics:
         self.took = Histogram(
             "aegis_request_duration_seconds", "Outside requests", ["service"], registry=registry, buckets=TOOK_SECONDS
         )
-        self.breaker = Gauge(
-            "aegis_breaker_state", "1 for the state that its breaker is in", ["service", "state"], registry=registry
-        )
-        self.paused = Gauge(
-            "aegis_service_paused_seconds", "How long a service is still left alone", ["service"], registry=registry
-        )
-        self.left = Gauge(
-            "aegis_service_requests_left", "What a service said is left to us", ["service"], registry=registry
-        )
+        self._outside(registry)
         self.open = Gauge("aegis_incidents_open", "Incidents not resolved", ["severity"], registry=registry)
         self.waiting = Gauge("aegis_deliveries_waiting", "Deliveries not yet done", ["service"], registry=registry)
         self.handling = Gauge(
@@ -99,6 +91,18 @@ class Metrics:
             registry=registry,
         )
         self.standing = Standing(registry)
+
+    def _outside(self, registry: CollectorRegistry) -> None:
+        """How outside services stand."""
+        self.breaker = Gauge(
+            "aegis_breaker_state", "1 for the state that its breaker is in", ["service", "state"], registry=registry
+        )
+        self.paused = Gauge(
+            "aegis_service_paused_seconds", "How long a service is still left alone", ["service"], registry=registry
+        )
+        self.left = Gauge(
+            "aegis_service_requests_left", "What a service said is left to us", ["service"], registry=registry
+        )
 
     def __call__(self, happened: Happened) -> None:
         if isinstance(happened, CallEnded):  # thousands a second
