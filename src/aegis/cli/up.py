@@ -16,6 +16,8 @@ from aegis.core.errors import AegisError
 from aegis.core.telemetry import Happened, LoopFailed
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from aegis.app.reloading import Reloading
     from aegis.web.server import Face
 
@@ -85,12 +87,17 @@ async def _up(run: Session, sandbox: bool) -> None:
                 tasks.start_soon(_settle, face)
                 say(f"Aegis listens on {address}")
                 say(f"Sign in{'' if signs_in == '/sign-in' else ' once'}: {address}{signs_in}")
-                async for one in signals:
-                    if one in STOPS or reloading is None or sys.stdin.isatty():
-                        break
-                    await _reload(reloading)
-                say("stopping")
+                await _told_to_stop(signals, reloading)
                 tasks.cancel_scope.cancel()
+
+
+async def _told_to_stop(signals: AsyncIterator[signal.Signals], reloading: Reloading | None) -> None:
+    """Read the configuration again as often as somebody asks, until one of `STOPS` comes."""
+    async for one in signals:
+        if one in STOPS or reloading is None or sys.stdin.isatty():
+            break
+        await _reload(reloading)
+    say("stopping")
 
 
 async def _reload(reloading: Reloading) -> None:
