@@ -75,7 +75,9 @@ class Levels(Section):
     emergency: Limit
     """The hard limit: what would go over it is refused."""
     warning: LevelAmount | None = None
+    """Crossing it fires the actions `warning`, once in a window."""
     critical: LevelAmount | None = None
+    """Crossing it fires the actions `critical`, once in a window."""
 
 
 class Rolling(Levels):
@@ -98,12 +100,19 @@ class ThrottleSection(Section):
     """From which share of the limit calls are spaced out, and by how much."""
 
     light: Percent = written("60%")
+    """From here calls are spaced by `light_delay`."""
     moderate: Percent = written("75%")
+    """From here by `moderate_delay`."""
     heavy: Percent = written("85%")
+    """From here by `heavy_delay`."""
     block: Percent = written("95%")
+    """From here calls below HIGH wait for the next window; HIGH ones are spaced by `heavy_delay`, CRITICAL ones pass."""
     light_delay: Duration = written("1s")
+    """Time between two calls from `light` on."""
     moderate_delay: Duration = written("3s")
+    """Time between two calls from `moderate` on."""
     heavy_delay: Duration = written("10s")
+    """Time between two calls from `heavy` on."""
 
     @field_validator("moderate", "heavy", "block")
     @classmethod
@@ -149,6 +158,7 @@ class BudgetSection(Windows):
     timezone: str = "UTC"
     """The IANA zone whose midnights open the windows."""
     week_start: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = "monday"
+    """The day on which a week begins."""
 
     @model_validator(mode="before")
     @classmethod
@@ -206,8 +216,11 @@ class ActionsSection(Section):
     """
 
     warning: Words = Field(default_factory=lambda: ["log"])
+    """At the warning level."""
     critical: Words = Field(default_factory=lambda: ["log"])
+    """At the critical level."""
     emergency: Words = Field(default_factory=lambda: ["log"])
+    """At the emergency level, or at the first refusal for want of budget."""
 
     @field_validator("warning", "critical", "emergency")
     @classmethod

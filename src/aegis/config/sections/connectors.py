@@ -11,6 +11,8 @@ from aegis.config.sections.kinds import Address, SecretRef, Section, Words, writ
 
 
 class SlackSection(Section):
+    """Messages in a channel, edited in place with a token."""
+
     token: SecretRef | None = None
     """Bot token (xoxb-...) with the scope chat:write."""
     webhook: SecretRef | None = None
@@ -20,6 +22,7 @@ class SlackSection(Section):
     interactive: bool = False
     """The app's interactivity leads to this Aegis: buttons act at once. On by itself where `inbound` has slack."""
     base_url: Address = written("https://slack.com")
+    """Where Slack is reached."""
 
     @model_validator(mode="after")
     def _one_way_in(self) -> SlackSection:
@@ -31,16 +34,22 @@ class SlackSection(Section):
 
 
 class TeamsSection(Section):
+    """A card per change in a channel."""
+
     webhook: SecretRef
     """Address of a Workflows flow that starts with "When a Teams webhook request is received"."""
 
 
 class DiscordSection(Section):
+    """Messages in a channel, edited in place."""
+
     webhook: SecretRef
     """Webhook address, https://discord.com/api/webhooks/ID/TOKEN."""
 
 
 class PagerDutySection(Section):
+    """Pages for HIGH and CRITICAL."""
+
     routing_key: SecretRef
     """Integration key of an Events API v2 integration."""
     base_url: Address = written("https://events.pagerduty.com")
@@ -54,14 +63,18 @@ class PagerDutySection(Section):
 
 
 class JiraSection(Section):
+    """An issue per incident from MEDIUM up."""
+
     base_url: Address
     """Address of the site, such as https://example.atlassian.net."""
     email: str
     """The account whose API token it is."""
     token: SecretRef
+    """API token of that account."""
     project: str = Field(pattern=r"^[A-Z][A-Z0-9_]{0,100}$")
     """Key of the project, such as SEC."""
     issue_type: str = "Task"
+    """Name of the type that issues are opened as."""
     priorities: str = "Low, Medium, High, Highest"
     """Names of the priorities for LOW, MEDIUM, HIGH and CRITICAL; empty: send none."""
     due_hours: str = Field(default="", pattern=r"^(\s*[0-9]{1,5}(\s*,\s*[0-9]{1,5}){3}\s*)?$")
@@ -75,7 +88,10 @@ class JiraSection(Section):
 
 
 class DatadogSection(Section):
+    """Events and metrics."""
+
     api_key: SecretRef
+    """API key of the organisation."""
     base_url: Address = written("https://api.datadoghq.com")
     """The site's API: https://api.datadoghq.eu, https://api.us5.datadoghq.com, ..."""
     events: Literal["v1", "v2"] = "v1"
@@ -85,12 +101,16 @@ class DatadogSection(Section):
 
 
 class SplunkSection(Section):
+    """An event per version of an incident."""
+
     base_url: Address
     """Address of the HTTP Event Collector, such as https://splunk.example.com:8088."""
     token: SecretRef
+    """Token of the HTTP Event Collector."""
     index: str = ""
     """Empty: the token's own default."""
     host: str = "aegis"
+    """What stands as `host` of every event."""
     ack: bool = False
     """The token has indexer acknowledgement on: an event is delivered once the indexers have it."""
     allow_private: bool = False
@@ -100,9 +120,12 @@ class SplunkSection(Section):
 
 
 class SentrySection(Section):
+    """An event per version of an incident."""
+
     dsn: SecretRef
     """Client key of the project, https://KEY@HOST/PROJECT: a secret."""
     environment: str = "production"
+    """What stands as the environment of every event."""
     crashes: bool = False
     """Report Aegis' own crashes as well. Needs `pip install 'aegis[sentry]'`."""
     allow_private: bool = False
@@ -112,6 +135,8 @@ class SentrySection(Section):
 
 
 class EmailSection(Section):
+    """Mail, by routes, budgets and escalations."""
+
     host: str
     """Mail server."""
     sender: str
@@ -156,6 +181,7 @@ class TwilioSection(Section):
     bridge_minutes: int = Field(default=60, ge=1, le=240)
     """Minutes after which a call that joined a conference ends."""
     base_url: Address = written("https://api.twilio.com")
+    """Where Twilio is reached."""
 
 
 class CloudWatchSection(Section):
@@ -201,6 +227,7 @@ class AttackSection(Section):
     base_url: Address = written(
         "https://raw.githubusercontent.com/mitre-attack/attack-stix-data/master/enterprise-attack"
     )
+    """Where the catalogue is fetched from."""
 
 
 class ConnectorsSection(Section):

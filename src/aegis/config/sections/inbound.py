@@ -31,6 +31,8 @@ class SignedSection(Section):
 
 
 class JiraInboundSection(SignedSection):
+    """Webhooks of Jira Cloud."""
+
     account: str = ""
     """Account id of the connector's own account: what it does there is not taken back. Empty: known by its e-mail."""
 
@@ -43,16 +45,22 @@ class AlertmanagerInboundSection(SignedSection):
 
 
 class DatadogInboundSection(SignedSection):
+    """Webhooks of Datadog monitors."""
+
     header: str = Field(default="X-Aegis-Token", pattern=r"^[A-Za-z0-9-]{1,64}$")
     """The header that holds the secret."""
 
 
 class GrafanaInboundSection(SignedSection):
+    """Webhooks of a Grafana contact point."""
+
     header: str = Field(default="X-Grafana-Alerting-Timestamp", pattern=r"^[A-Za-z0-9-]{1,64}$")
     """What stands in the contact point's field "Timestamp Header"."""
 
 
 class SnsInboundSection(Section):
+    """Messages of SNS, signed by AWS."""
+
     topics: Annotated[Words, AfterValidator(_topics)] = Field(min_length=1)
     """ARNs of the topics that are taken and whose subscription is confirmed."""
 

@@ -93,6 +93,7 @@ class ContactSection(Section):
     title: str = Field(default="", max_length=80)
     """How people call them: Team Lead, CTO."""
     email: Mail | None = None
+    """Their address."""
     slack: Member | None = None
     """The member's id: direct messages of the bot, which needs `connectors: slack` with a token."""
     pagerduty: SecretRef | None = None
@@ -104,10 +105,13 @@ class ContactSection(Section):
     phone: Number | None = None
     """The number that is called, and texted unless sms names another."""
     sms: Number | None = None
+    """The number that is texted."""
     tier: Literal["primary", "secondary"] = "primary"
+    """`secondary` are told where a step says so."""
     roles: Words = written([])
     """Words that steps name them by, such as lead or manager."""
     teams: Words = written([])
+    """Teams that they belong to."""
     quiet: Windows = Field(default_factory=list)
     """Windows of the week in which nothing rings: `daily 22:00-07:00 Europe/Berlin`. Mail still comes."""
     quiet_for_critical: bool = False
@@ -130,9 +134,11 @@ class OverrideSection(Section):
     """Somebody stands in."""
 
     contact: str
+    """Who stands in."""
     since: datetime
     """When it begins, with its offset: 2026-12-24T09:00:00+01:00."""
     until: datetime
+    """When it ends, with its offset."""
 
     @field_validator("since", "until")
     @classmethod
@@ -153,8 +159,11 @@ class RotationSection(Section):
     begins: date
     """A weekly rotation hands over on the weekday of this day."""
     every: Literal["day", "week"] = "week"
+    """How long each contact's turn is."""
     at: TimeOfDay = written("09:00")
+    """The time of day at which it is handed over."""
     zone: str = "UTC"
+    """The zone of that time."""
     overrides: list[OverrideSection] = Field(default_factory=list, max_length=200)
 
     @field_validator("zone")
@@ -169,6 +178,7 @@ class StepSection(Section):
     to: Words = Field(min_length=1)
     """Contacts, roles, `primary`, `secondary`, `everyone`, `team`, `oncall`, `oncall:NAME`, `oncall:NAME:secondary`."""
     by: Annotated[list[Channel], BeforeValidator(_ways)] = Field(min_length=1, max_length=len(CHANNELS))
+    """Channels: email, webhook, slack, pagerduty, sms, phone."""
     wait: DurationOrOff = written("15m")
     """When nobody has acknowledged by then, the next step follows; `off`: it follows at once."""
     bridge: bool = False
@@ -179,6 +189,7 @@ class ChainSection(Section):
     """Steps for incidents of a kind."""
 
     name: str = Field(pattern=NAME)
+    """What the chain is called."""
     when: WhenSection = Field(default_factory=WhenSection)
     steps: list[StepSection] = Field(min_length=1, max_length=STEPS_MAX)
     again: int = Field(default=0, ge=0, le=ROUNDS_MAX)
@@ -207,8 +218,11 @@ class InhibitionSection(Section):
     """While an open incident fits `source`, those that fit `target` wait."""
 
     name: str = Field(pattern=NAME)
+    """What it is called."""
     source: Matches = Field(min_length=1)
+    """Matchers of the incident that others wait for."""
     target: Matches = Field(min_length=1)
+    """Matchers of those that wait."""
     equal: Words = written([])
     """Fields in which both must have a value in common: host, user, ip, ..."""
 

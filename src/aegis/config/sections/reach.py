@@ -25,7 +25,9 @@ class DockerSection(Section):
     """Containers with one label."""
 
     label: str = Field(default="aegis.managed=true", min_length=1, max_length=256)
+    """The label of containers that may be stopped."""
     how: Literal["pause", "stop"] = "pause"
+    """`pause` halts them where they stand; `stop` ends them in order."""
     socket: str = Field(default="/var/run/docker.sock", pattern=r"^/.+$")
     """The engine's socket, or that of a proxy which lets through only what is needed."""
 
@@ -34,11 +36,15 @@ class KubernetesSection(Section):
     """Workloads with one label. Without server and kubeconfig Aegis runs in the cluster itself."""
 
     namespaces: Words = Field(min_length=1)
+    """Namespaces that are looked into."""
     label: Selector = "aegis.dev/managed=true"
+    """The label of workloads that may be scaled to 0."""
     delete_pods: Selector | None = None
     """Pods of what was scaled to 0 that are deleted at once, such as cost-tier=high; the others end by themselves."""
     server: Address | None = None
+    """Address of the cluster's API."""
     token: SecretRef | None = None
+    """Reference to the token of a service account."""
     ca: str | None = Field(default=None, pattern=r"^(/|~/).+$")
     """File of the cluster's own authority."""
     kubeconfig: str | None = Field(default=None, pattern=r"^(/|~/).+$")
@@ -49,9 +55,11 @@ class VendorIdsSection(Section):
     """What is disabled by an administrator's key of its own."""
 
     ids: Words = Field(min_length=1, max_length=1_000)
+    """What may be disabled."""
     admin_key: SecretRef
     """Reference to the administrator's key; it is read when it is needed."""
     base_url: Address | None = None
+    """Where the provider is reached instead of its own address."""
     scopes: Scopes = Field(default_factory=dict)
     """Whose each is: `{apikey_01: {team: build}}`; one that says nothing is stopped with its whole provider only."""
 
@@ -60,9 +68,13 @@ class AwsIdsSection(Section):
     """What is disabled at AWS; credentials are found as the AWS tools find them. Needs `pip install 'aegis[aws]'`."""
 
     ids: Words = Field(min_length=1, max_length=1_000)
+    """What may be disabled."""
     region: str = ""
+    """The region; empty: the AWS tools' own."""
     base_url: Address | None = None
+    """Where AWS is reached instead of its own address."""
     scopes: Scopes = Field(default_factory=dict)
+    """Whose each is, as for the other providers."""
 
 
 class CredentialsSection(Section):

@@ -21,7 +21,9 @@ class WeeklySection(Section):
     to: Annotated[list[Mail], BeforeValidator(_listed)] = Field(default_factory=list, max_length=50)
     """Addresses; without any, those of the connector `email`."""
     day: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = "monday"
+    """The weekday it is sent on."""
     at: TimeOfDay = written("07:00")
+    """The time of day."""
     zone: str = "UTC"
     """The zone in which it is `at` o'clock; the days of the report are UTC, as in the ledger."""
 

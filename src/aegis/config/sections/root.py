@@ -43,6 +43,8 @@ HEADER = r"^[A-Za-z][A-Za-z0-9-]{0,63}$"
 
 
 class ServerSection(Section):
+    """Where Aegis listens."""
+
     listen: Listen = written("127.0.0.1:8787")
     """host:port of the gateway, API, dashboard and /metrics."""
     public_url: Address | None = None
@@ -50,6 +52,8 @@ class ServerSection(Section):
 
 
 class StoreSection(Section):
+    """Where everything that Aegis keeps stands."""
+
     url: str = Field(default="sqlite:aegis.db", pattern=r"^sqlite:.+$")
     """`sqlite:FILE`; a relative file stands in the state folder."""
     answers_mb: int = Field(default=64, ge=1, le=4_096)
@@ -57,10 +61,13 @@ class StoreSection(Section):
 
 
 class RouteSection(Section):
+    """Services that are told beside, or instead of, the usual ones."""
+
     model_config = ConfigDict(populate_by_name=True)
 
     when: WhenSection = Field(default_factory=WhenSection)
     to: Words = Field(min_length=1)
+    """Services that are told when it fits."""
     instead: bool = False
     """Whether the usual services are not told then, unless a route names them."""
     go_on: bool = Field(default=True, alias="continue")
@@ -76,6 +83,8 @@ class RouteSection(Section):
 
 
 class DetectionSection(Section):
+    """Which rules look at events."""
+
     rules: Words = Field(default_factory=list)
     """Folders of Sigma rules, beside the shipped ones."""
     shipped: bool = True
@@ -114,6 +123,7 @@ class AnomaliesSection(Section):
     """The watch for spending that is not as usual; each finding opens one incident that names what drives it."""
 
     on: bool = True
+    """Whether it is looked at all."""
     detectors: list[Detector] = Field(default_factory=lambda: list(DETECTORS))
     """`mad` (a jump) and `burn` (a budget going fast) page, `cusum` (a leak, a creep) opens a ticket."""
     at_least_usd: Money = written("0.50")
@@ -130,6 +140,7 @@ class HeartbeatSection(Section):
     url: SecretRef
     """Where it is sent (POST): a check of a healthchecks-like service. Whoever knows the address can fake it."""
     every: Duration = written("60s")
+    """How often it is sent."""
     grace: Duration = written("30s")
     """How long a part of Aegis may be late before it counts as stuck."""
 
@@ -138,6 +149,7 @@ class BackupSection(Section):
     """Backups by the clock, made while Aegis runs."""
 
     every: Duration = written("24h")
+    """How old the newest backup may become before the next one is made."""
     keep: int = Field(default=14, ge=1, le=10_000)
     """How many are kept: the newest ones."""
     to: str = Field(default="backups", min_length=1)
@@ -181,12 +193,15 @@ class OidcSection(Section):
     issuer: str = Field(pattern=r"^https?://[^\s?#]+$", max_length=500)
     """The issuer, exactly as its tokens name it."""
     client_id: str = Field(min_length=1, max_length=300)
+    """What the issuer calls this Aegis."""
     client_secret: SecretRef | None = None
     """Null for a public client."""
     scopes: Words = Field(default_factory=lambda: ["profile", "email"])
     """What is asked for beside `openid`."""
     name_claim: str = "preferred_username"
+    """The claim that names the person."""
     groups_claim: str = "groups"
+    """The claim that lists the person's groups."""
     roles: dict[str, RoleName] = Field(default_factory=dict)
     """The role of each group; of several the widest."""
     default: RoleName | None = None
@@ -210,7 +225,9 @@ class PseudonymsSection(Section):
     """What stands under a stable pseudonym in prompts and is put back in the answer."""
 
     email: bool = True
+    """E-mail addresses."""
     card: bool = True
+    """Numbers of payment cards."""
     name: bool = True
     """Given names."""
     user: bool = False
@@ -220,6 +237,8 @@ class PseudonymsSection(Section):
 
 
 class PrivacySection(Section):
+    """What leaves for a model under another name."""
+
     pseudonyms: PseudonymsSection = Field(default_factory=PseudonymsSection)
 
 
@@ -227,9 +246,13 @@ class RetentionSection(Section):
     """How long each kind of record is kept."""
 
     events: Days = written("7d")
+    """Events that were worked."""
     deliveries: Days = written("30d")
+    """Messages that arrived."""
     dead_letters: Days = written("365d")
+    """Messages that were given up."""
     incidents: Days = written("365d")
+    """Incidents that are resolved."""
     set_aside: Days = written("30d")
     """Lines that could not be read."""
 
@@ -247,14 +270,20 @@ class SecretsSection(Section):
     """Where the key comes from that opens the encrypted store. A systemd credential of the name wins."""
 
     credential: str = Field(default="aegis-secrets-key", pattern=r"^[A-Za-z0-9._-]{1,128}$")
+    """Name of the systemd credential."""
     key_file: str | None = Field(default=None, pattern=r"^(/|~/|[A-Za-z]:).+$")
     """A file of mode 0600 outside the state folder."""
     passphrase: SecretRef | None = None
+    """A reference to words from which the key is made."""
 
 
 class SandboxSection(Section):
+    """The stand-in for every outside service."""
+
     listen: Listen = written("127.0.0.1:8788")
+    """host:port of `aegis sandbox`."""
     seed: int = Field(default=7, ge=0)
+    """What its made-up answers are drawn from: the same seed, the same answers."""
 
 
 class RootSection(Section):

@@ -17,10 +17,13 @@ class BreakerSection(Section):
     failure_percent: int = Field(default=50, ge=1, le=100)
     """It opens too when this share of `volume` calls within `span` failed."""
     volume: int = Field(default=20, ge=1, le=1_000)
+    """How many calls the share is taken of."""
     span: Duration = written("60s")
+    """How far back those calls may lie."""
     cost: Money | None = written("10.00")
     """Dollars within `cost_span` above which it opens; null: however much."""
     cost_span: Duration = written("1h")
+    """How far back that cost is summed."""
 
 
 class ServiceSection(Section):
@@ -45,8 +48,11 @@ class ModelsSection(Section):
     """Which model does what."""
 
     triage: str | None = None
+    """Stands in for the other two, where their budget is used up."""
     analysis: str | None = None
+    """Explains HIGH incidents."""
     deep: str | None = None
+    """Explains CRITICAL incidents."""
 
 
 class ModelServiceSection(ServiceSection):
@@ -66,12 +72,16 @@ class AnthropicModelsSection(ModelsSection):
 
 
 class AnthropicSection(ModelServiceSection):
+    """Claude."""
+
     base_url: Address | None = written("https://api.anthropic.com")
     rate: RateText | None = written("10/minute")
     models: AnthropicModelsSection = Field(default_factory=AnthropicModelsSection)
 
 
 class OpenAISection(ModelServiceSection):
+    """OpenAI."""
+
     base_url: Address | None = written("https://api.openai.com")
 
 
@@ -79,18 +89,27 @@ class AwsSection(ServiceSection):
     """An AWS service; credentials are found as the AWS tools find them."""
 
     region: str | None = None
+    """The region that is asked."""
     profile: str | None = None
+    """The profile in the AWS tools' own files."""
 
 
 class BedrockSection(AwsSection):
+    """Models at AWS Bedrock."""
+
     models: ModelsSection = Field(default_factory=ModelsSection)
 
 
 class AthenaSection(AwsSection):
+    """Queries at AWS Athena."""
+
     workgroup: str | None = None
+    """The workgroup that queries run in."""
 
 
 class VirusTotalSection(ServiceSection):
+    """What VirusTotal says about public addresses, domains, URLs and hashes."""
+
     base_url: Address | None = written("https://www.virustotal.com")
     rate: RateText | None = written("4/minute")
 

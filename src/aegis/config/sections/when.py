@@ -29,6 +29,7 @@ class WhenSection(Section):
     severity: Annotated[
         list[Literal["LOW", "MEDIUM", "HIGH", "CRITICAL"]], BeforeValidator(lambda v: [v] if isinstance(v, str) else v)
     ] = Field(default_factory=list)
+    """Severities of the incident."""
     service: Words = Field(default_factory=list)
     """Log sources of the incident's events."""
     tag: Words = Field(default_factory=list)
@@ -36,6 +37,7 @@ class WhenSection(Section):
     kind: Annotated[list[Literal["security", "spend"]], BeforeValidator(lambda v: [v] if isinstance(v, str) else v)] = (
         Field(default_factory=list)
     )
+    """`security`, or `spend` for what budgets and anomalies open."""
     team: Words = written([])
     """Teams whose incident it is."""
     time: Annotated[list[Window], BeforeValidator(lambda v: [v] if isinstance(v, str) else v)] = Field(
