@@ -22,6 +22,8 @@ YES = {
     b"/datadog": b'{"status":"ok","event":{"id":1,"url":""},"errors":[]}',
     b"/splunk": b'{"text":"Success","code":0,"ackId":0}',
     b"/sentry": b'{"id":"1"}',
+    b"/openai": b'{"id":"c","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"y"},'
+    b'"finish_reason":"stop"}],"usage":{"prompt_tokens":40,"completion_tokens":2,"total_tokens":42}}',
 }
 
 

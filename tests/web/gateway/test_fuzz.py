@@ -200,9 +200,13 @@ def inputs_of(seed: int, key: bytes) -> Iterator[bytes]:
 
 async def as_before(stage: Stage, key: bytes) -> int:
     """A good request is served and nothing is held; what the process has in memory."""
-    asked = {"model": "claude-haiku-4-5", "max_tokens": 16, "messages": HELLO}
-    status, _, _ = await stage.post("/v1/messages", asked, key.decode())
-    assert status == 200
+    asked = {
+        "model": "gpt-6-luna",
+        "max_tokens": 16,
+        "messages": HELLO,
+    }  # the sandbox's Claude has a rate, which is used up
+    status, _, said_ = await stage.post("/v1/chat/completions", asked, key.decode())
+    assert status == 200, said_
     with anyio.fail_after(SECONDS):  # who left in the middle of an answer is counted to its end
         while sum(balance.held for balance in await stage.app.governor.balances()):
             await anyio.sleep(0)
