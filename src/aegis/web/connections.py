@@ -2,7 +2,7 @@
 
 uvicorn parses and answers; what it does not bound is bounded here: heads that never end (it would keep them in memory)
 and connections that never say anything (it would keep them for ever). What is posted to the gateway is answered through
-an `Exchange`, which does the same for less (docs/decisions/0013-gateway-wire.md).
+an `Exchange`, which does the same for less (docs/decisions/0010-gateway-wire.md).
 """
 
 from __future__ import annotations
