@@ -64,6 +64,8 @@ STOLEN_PROMPT = "Write a long and detailed story about a lighthouse keeper. " * 
 TEAM = "platform"
 IMPORTER = Program(key="importer", team=TEAM, prompt="Sum up: 214 rows read.", model=SMALL, output_tokens_max=200)
 """The program that runs away, and asks as little as this once it is mended."""
+MODEL_MS = 2_000
+"""How long the story's model thinks about an incident: about what real ones take."""
 TOLD_BY = timedelta(seconds=15)
 """How long the other services may take to hear of an answer: a chat takes one message a second."""
 LAST_DELIVERIES = timedelta(minutes=10)
@@ -115,12 +117,14 @@ async def staged(home: Path, *, seed: int, link_base: str = "", shown: Shown | N
     """An Aegis in `home` and a sandbox around it, both on the story's clock, running until the block ends."""
     from aegis.connectors import registry
 
-    chance, clock, tally, watched = random.Random(seed), StoryClock(STARTS), Tally(), list[WatchedHttp]()
+    chance, clock, tally = random.Random(seed), StoryClock(STARTS), Tally()
+    watched, plain = list[WatchedHttp](), list[Http]()
     world = World(clock=clock, journal=home / "sandbox.jsonl")
     new_id = seeded_ids(clock, seed)
 
     def watch(http: Http) -> Http:
-        watched.append(WatchedHttp(http))
+        plain.append(http)
+        watched.append(WatchedHttp(http, clock, {"anthropic": MODEL_MS}))
         return watched[0]
 
     async with (
@@ -137,12 +141,12 @@ async def staged(home: Path, *, seed: int, link_base: str = "", shown: Shown | N
     ):
         tasks.start_soon(app.run)
         keys = SandboxKeys(serving)
-        thief = registry.build("anthropic", _thief(serving, keys), watched[0], clock=clock, new_id=new_id)
+        thief = registry.build("anthropic", _thief(serving, keys), plain[0], clock=clock, new_id=new_id)
         director = Director(app, clock, watched[0])
         desk = KeyDesk(app.keys.store, clock=clock, pepper=pepper(home), randbits=chance.getrandbits, routes=())
         await desk.create(IMPORTER.key, team=TEAM)
         yield Stage(
-            app=app, world=world, clock=clock, director=director, tally=tally, thief=thief, http=watched[0], keys=keys
+            app=app, world=world, clock=clock, director=director, tally=tally, thief=thief, http=plain[0], keys=keys
         )
         tasks.cancel_scope.cancel()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from itertools import count
 
@@ -26,13 +26,17 @@ STRIDE = timedelta(seconds=5)
 
 
 class WatchedHttp:
-    """The outbound client, with a count of the requests under way."""
+    """The outbound client, with a count of the requests under way. A service in `thinks` takes so many milliseconds of the
+    story's time before it is asked: what else is to be done in that moment is done first, on every machine.
+    """
 
-    def __init__(self, http: Http) -> None:
-        self._http = http
+    def __init__(self, http: Http, clock: StoryClock | None = None, thinks: Mapping[str, int] | None = None) -> None:
+        self._http, self._clock, self._thinks = http, clock, thinks or {}
         self.under_way = 0
 
     async def send(self, request: HttpRequest) -> HttpAnswer:
+        if self._clock is not None and request.service in self._thinks:
+            await self._clock.sleep_ms(self._thinks[request.service])
         self.under_way += 1
         try:
             return await self._http.send(request)
