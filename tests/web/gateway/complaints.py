@@ -98,6 +98,7 @@ CLAIMS: Final[Mapping[int, Sequence[str]]] = {
     34: ["bench: service"],
     35: [
         "web/gateway/test_fuzz.py: test_whatever_comes_in_the_gateway_neither_fails_nor_hangs_nor_grows",
+        "bench: gateway_memory",
     ],
     36: ["bench: gateway"],
     37: [
