@@ -122,6 +122,15 @@ async def test_an_answer_of_known_length_leaves_in_one_write() -> None:
     assert wire.writes == [b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"]
 
 
+async def test_a_vendors_own_status_is_passed_on() -> None:
+    connection, wire, _ = await connected(
+        Face({"type": "http.response.start", "status": 529, "headers": [(b"content-length", b"0")]}, body(b""))
+    )
+    connection.data_received(POST)
+    await turns()
+    assert wire.writes == [b"HTTP/1.1 529 \r\ncontent-length: 0\r\n\r\n"]
+
+
 async def test_what_a_stream_says_in_one_turn_leaves_in_one_write_and_in_order() -> None:
     connection, wire, _ = await connected(Face(start(), body(b"a", more=True), body(b"bc", more=True), body(b"")))
     connection.data_received(POST)

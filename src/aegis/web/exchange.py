@@ -14,7 +14,9 @@ from typing import Final, Protocol
 from starlette.types import ASGIApp, Message, Scope
 from uvicorn.protocols.http.flow_control import FlowControl
 
-_STATUS: Final = {status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus}
+_PHRASES: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
+_STATUS: Final = {code: b"HTTP/1.1 %d %b\r\n" % (code, _PHRASES.get(code, b"")) for code in range(200, 600)}
+"""Vendors have statuses of their own, such as 529."""
 _FORBIDDEN: Final = bytes({*range(32), 127} - {*b"\t\r\n"})
 """No header holds controls (RFC 9110 5.5)."""
 AT_ONCE: Final = 32 * 1024
