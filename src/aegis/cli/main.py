@@ -38,6 +38,7 @@ COMMANDS: Lazy = {
     "export": ("aegis.cli.export:group", "The bill as FOCUS, the journal, incidents as OCSF and CloudEvents."),
     "monitoring": ("aegis.cli.monitoring:group", "What Prometheus and Grafana are given."),
     "simulate": ("aegis.cli.simulate:command", "What the record would have come to under another policy."),
+    "replay": ("aegis.cli.replay:command", "Events of files worked again, against the sandbox."),
     "anomaly": ("aegis.cli.anomaly:group", "Spending that was not as usual, and what drove it."),
     "key": ("aegis.cli.key:group", "Virtual keys for programs that use the gateway."),
     "run": ("aegis.cli.run:command", "Run a program behind the gateway, with a key of its own."),
@@ -62,6 +63,7 @@ COMMANDS: Lazy = {
     "approve": ("aegis.cli.approve:approve", "Agree to what waits for a second person."),
     "audit": ("aegis.cli.audit:group", "Who did what and when; whether the record was changed."),
     "db": ("aegis.cli.db:group", "Back up, verify and restore everything that Aegis keeps."),
+    "aws": ("aegis.cli.aws:group", "AWS Budgets, CloudWatch alarms and the Free Tier beside our own budgets."),
     "sandbox": ("aegis.cli.sandbox:group", "The stand-in for every outside service."),
     "completion": ("aegis.cli.completion:command", "Print the completion script of a shell."),
 }
