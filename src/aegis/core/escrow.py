@@ -97,7 +97,7 @@ def reclaim(shelf: Shelf, holder: str, now_ms: int) -> None:
         row.leased -= lease
         _settle(shelf, row, forfeit, now_ms)
         shelf.set_lease(holder, row_id, 0)
-        for crossing in _crossings(row, now_ms):
+        for crossing in crossings(row, now_ms):
             shelf.cross(crossing)
         shelf.put(row)
 
@@ -112,7 +112,7 @@ def sync(shelf: Shelf, request: Sync, now_ms: int) -> Synced:
     for report in request.spent:
         _report(shelf, request.holder, report, now_ms, answer)
     for correction in request.corrections:
-        _correct(shelf, correction, now_ms)
+        correct(shelf, correction, now_ms)
     for row_id in request.refused:
         _refused(shelf, row_id, now_ms, answer)
     idle = dict(request.idle)
@@ -141,7 +141,7 @@ def _report(shelf: Shelf, holder: str, report: Spent, now_ms: int, answer: Synce
     row.leased -= taken
     _settle(shelf, row, report.units, now_ms)
     shelf.set_lease(holder, report.row, lease - taken)
-    _tell(shelf, answer, _crossings(row, now_ms))
+    _tell(shelf, answer, crossings(row, now_ms))
     shelf.put(row)
 
 
@@ -152,7 +152,8 @@ def _settle(shelf: Shelf, row: Row, units: int, now_ms: int) -> None:
         shelf.set_slot(row.id, slot, shelf.slots(row.id).get(slot, 0) + units)
 
 
-def _correct(shelf: Shelf, correction: Correction, now_ms: int) -> None:
+def correct(shelf: Shelf, correction: Correction, now_ms: int) -> None:
+    """Put the truth in the place of a worst case that was counted; what is not counted so is left alone."""
     entry = shelf.entry(correction.attempt)
     if entry is None or entry.state != "worst":
         return
@@ -187,11 +188,11 @@ def _refused(shelf: Shelf, row_id: int, now_ms: int, answer: Synced) -> None:
     row = shelf.row(row_id)
     row.refused += 1
     if row.levels and not row.share:
-        _tell(shelf, answer, _crossings(row, now_ms, at_least=row.levels[-1][1]))
+        _tell(shelf, answer, crossings(row, now_ms, at_least=row.levels[-1][1]))
     shelf.put(row)
 
 
-def _crossings(row: Row, now_ms: int, *, at_least: int = 0) -> list[Crossing]:
+def crossings(row: Row, now_ms: int, *, at_least: int = 0) -> list[Crossing]:
     """Levels that the row has reached and not yet crossed in this window; marks them."""
     reached = max(row.settled, at_least)
     news = []

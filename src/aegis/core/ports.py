@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Protocol
 
+from aegis.core.adjusting import Adjusted, Adjustment
 from aegis.core.budgets import Line
 from aegis.core.calls import Call, Usage
 from aegis.core.inbound import Alert, UnsettledAlert
@@ -209,6 +210,9 @@ class Ledger(Protocol):
 
     async def sweep(self) -> Sequence[str]:
         """Take back what silent holders were lent; returns who they were."""
+
+    async def adjust(self, adjustment: Adjustment) -> Adjusted:
+        """Take over what a provider's bill says; see `core.adjusting`. Nobody need have joined."""
 
     async def told(self, crossings: Sequence[Crossing]) -> None:
         """These crossings were reported: do not tell them again."""

@@ -15,10 +15,11 @@ from typing import Self
 import anyio
 from anyio.abc import TaskGroup
 
+from aegis.core.adjusting import Adjusted, Adjustment
 from aegis.core.budgets import Balance, Budget, BudgetBook, Route
 from aegis.core.calls import Call, Usage
 from aegis.core.errors import BudgetExceeded, Refused, StoreError
-from aegis.core.ledger import Correction, Shortage, Switch
+from aegis.core.ledger import Correction, Shortage, Switch, Synced
 from aegis.core.money import Nanos
 from aegis.core.ports import Answers, Clock, Ledger
 from aegis.core.prices import Price, PriceBook
@@ -291,9 +292,14 @@ class Governor:
         """From now on these budgets hold. A lowered limit refuses at once, also below what is spent already."""
         self._budgets = tuple(budgets)
         today = self._clock.now().date()
-        book = BudgetBook(tuple(under_one_name((*budgets, *self._pools), self._prices, today)))
+        self.book = book = BudgetBook(tuple(under_one_name((*budgets, *self._pools), self._prices, today)))
         self._plans = Plans(book, self._prices, self._gates, self._clock, self._fits)
         self._account = Account(self._ledger, book, self._clock, self._holder.idle)
+
+    @property
+    def prices(self) -> PriceBook:
+        """The prices that hold."""
+        return self._prices
 
     def reprice(self, prices: PriceBook) -> None:
         """From now on these prices hold; what is held already stays as it was priced."""
@@ -351,6 +357,15 @@ class Governor:
         if isinstance(correction, Correction):
             await self._holder.correct(correction)
         return correction is not None
+
+    async def adjust(self, adjustment: Adjustment) -> Adjusted:
+        """Take over what a provider's bill says (its lines are found in `book`); crossed levels are told. Raises `StoreError`."""
+        await self._holder.flush()
+        done = await self._ledger.adjust(adjustment)
+        if done.crossings:
+            self._teller.news(Synced(crossings=done.crossings))
+            await self._tell_ledger()
+        return done
 
     def fits(self) -> Mapping[tuple[str, str], Fit]:
         """What was learned of each model (service, model) whose service holds fitted bounds."""

@@ -13,7 +13,8 @@ from typing import Any, Final, TypeVar
 
 import orjson
 
-from aegis.core import escrow
+from aegis.core import adjusting, escrow
+from aegis.core.adjusting import Adjusted, Adjustment
 from aegis.core.budgets import Line
 from aegis.core.ledger import Crossing, Entry, Joined, Row, Switch, Sync, Synced, Total
 from aegis.core.ports import Clock
@@ -109,6 +110,9 @@ class SqliteLedger:
         if not await self._database.read(lambda connection: SqliteShelf(connection).lapsed(before)):
             return []  # the usual case costs no write
         return await self._write(escrow.sweep)
+
+    async def adjust(self, adjustment: Adjustment) -> Adjusted:
+        return await self._write(lambda shelf, now: adjusting.adjust(shelf, adjustment, now))
 
     async def told(self, crossings: Sequence[Crossing]) -> None:
         await self._write(lambda shelf, _: shelf.told(crossings))

@@ -23,6 +23,10 @@ SELECT * FROM ledger_rows WHERE id IN (?)
 -- The newest window of a line.
 SELECT * FROM ledger_rows WHERE line = :line ORDER BY starts_ms DESC LIMIT 1
 
+-- name: begun
+-- The window of a line that began at a moment.
+SELECT * FROM ledger_rows WHERE line = :line AND starts_ms = :starts_ms
+
 -- name: next_row
 -- The next free row id; the one writer makes this safe.
 SELECT COALESCE(MAX(id), 0) + 1 FROM ledger_rows
@@ -206,3 +210,12 @@ DELETE FROM ledger_turns WHERE seq <= (SELECT COALESCE(MAX(seq), 0) FROM ledger_
 -- name: turns
 -- The newest turns of all switches, newest first.
 SELECT scope, stopped, reason, at_ms, details FROM ledger_turns ORDER BY seq DESC LIMIT :limit
+
+-- name: booked
+-- How much of a model was counted on a day, and in how many attempts.
+SELECT SUM(calls), SUM(cost) FROM ledger_totals
+WHERE day = :day AND service = :service AND model = :model HAVING SUM(calls) > 0
+
+-- name: bodies
+-- What the attempts of one call say.
+SELECT body FROM ledger_journal WHERE attempt >= :first AND attempt < :after

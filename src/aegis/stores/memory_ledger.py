@@ -12,7 +12,10 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime, timedelta
 from typing import TypeVar
 
-from aegis.core import escrow
+import orjson
+
+from aegis.core import adjusting, escrow
+from aegis.core.adjusting import Adjusted, Adjustment
 from aegis.core.budgets import Line
 from aegis.core.errors import StoreError
 from aegis.core.ledger import Crossing, Entry, Holds, Joined, Row, Switch, Sync, Synced, Total
@@ -72,6 +75,10 @@ class MemoryShelf:
     def newest(self, key: str) -> Row | None:
         same = [row for row in self.rows.values() if row.key == key]
         return _copied(max(same, key=lambda row: row.starts_ms)) if same else None
+
+    def begun(self, key: str, starts_ms: int) -> Row | None:
+        found = next((row for row in self.rows.values() if (row.key, row.starts_ms) == (key, starts_ms)), None)
+        return None if found is None else _copied(found)
 
     def add(self, row: Row) -> Row:
         added = _copied(row)
@@ -135,6 +142,15 @@ class MemoryShelf:
     def untold(self) -> Sequence[Crossing]:
         return [crossing for crossing, told in self.crossings.values() if not told]
 
+    def booked(self, call_id: str, service: str, model: str, day: date) -> tuple[int, int, Mapping[str, int]]:
+        at_ms = (datetime(day.year, day.month, day.day, tzinfo=UTC) - EPOCH) // timedelta(milliseconds=1)
+        own = [entry for _, entry in self.journal.values() if (entry.service, entry.model) == (service, model)]
+        found = [entry for entry in own if entry.call_id == call_id and 0 <= entry.at_ms - at_ms < 86_400_000]
+        usage: Counter[str] = Counter()
+        for entry in found:
+            usage.update(orjson.loads(entry.body).get("usage", {}))
+        return len(found), sum(entry.cost for entry in found), usage
+
     def slots(self, row_id: int) -> Mapping[int, int]:
         return dict(self.rolling.get(row_id, {}))
 
@@ -175,6 +191,9 @@ class MemoryLedger:
             return sorted({holder for holder, _ in shelf.lent})
 
         return self._write(recall if scope else escrow.revoke)
+
+    async def adjust(self, adjustment: Adjustment) -> Adjusted:
+        return self._write(lambda shelf, now: adjusting.adjust(shelf, adjustment, now))
 
     async def told(self, crossings: Sequence[Crossing]) -> None:
         self._write(lambda shelf, _: shelf.told(crossings))

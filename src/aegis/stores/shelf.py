@@ -7,9 +7,10 @@ statement and gets it back when the event loop rests, so a statement a call woul
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from itertools import chain
 from typing import Any, Final, TypeVar
@@ -92,6 +93,11 @@ class SqliteShelf:
     def newest(self, key: str) -> Row | None:
         self.put_fetched()
         found = self._execute(Q["newest"], {"line": key}).fetchone()
+        return None if found is None else _row(found)
+
+    def begun(self, key: str, starts_ms: int) -> Row | None:
+        self.put_fetched()
+        found = self._execute(Q["begun"], {"line": key, "starts_ms": starts_ms}).fetchone()
         return None if found is None else _row(found)
 
     def add(self, row: Row) -> Row:
@@ -199,6 +205,14 @@ class SqliteShelf:
             Crossing(budget=r[0], part=r[1], window=r[2], level=r[3], spent=r[4], limit=r[5], at_ms=r[6])
             for r in self._execute(Q["untold"])
         ]
+
+    def booked(self, call_id: str, service: str, model: str, day: date) -> tuple[int, int, Mapping[str, int]]:
+        # The sums outlive the journal: what was booked is not forgotten with its record.
+        found = self._execute(Q["booked"], {"day": day.isoformat(), "service": service, "model": model}).fetchone()
+        usage: Counter[str] = Counter()
+        for (body,) in self._execute(Q["bodies"], {"first": f"{call_id}/", "after": f"{call_id}0"}):
+            usage.update(orjson.loads(body).get("usage", {}))
+        return (0, 0, usage) if found is None else (int(found[0]), int(found[1]), usage)
 
     def slots(self, row_id: int) -> Mapping[int, int]:
         return dict(self._execute(Q["slots"], {"row_id": row_id}).fetchall())
