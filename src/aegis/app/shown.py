@@ -78,6 +78,8 @@ class Shown:
         now, key = self.app.clock.now(), (int(span.total_seconds()), before)
         kept = self._sums.get(key)
         if kept is None or not timedelta(0) <= now - kept[0] < KEPT:
+            assert self.app.spendwatch is not None, "an opened Aegis has its watch over spending"
+            await self.app.spendwatch.hours.catch_up(now)  # what ended a moment ago is in the figure too
             until = now - span * before
             kept = self._sums[key] = now, await sums(self.database, until - span, until)
         return kept[1]

@@ -9,7 +9,8 @@ import click
 
 from aegis.cli.commands import Speaking
 from aegis.cli.session import Session, say, session, show
-from aegis.cli.spend import NAMES, names_of
+from aegis.cli.spend import names_of
+from aegis.core.costs import NAMES
 
 if TYPE_CHECKING:
     from aegis.core.costs import Baseline, CostReport

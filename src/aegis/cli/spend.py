@@ -8,11 +8,7 @@ import click
 
 from aegis.cli.commands import Speaking, json_option
 from aegis.cli.session import Session, session, show, show_json
-
-NAMES = (
-    "service", "model", "key", "team", "incident", "severity", "purpose", "source", "operation", "provider",
-)  # fmt: skip
-"""What spending can be broken down by: everything that a budget's scope can name, and the incident."""
+from aegis.core.costs import NAMES
 
 
 def names_of(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:

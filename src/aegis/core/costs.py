@@ -14,6 +14,11 @@ from typing import Final, Literal
 from aegis.core.forecasts import Forecast
 from aegis.core.money import Nanos
 
+NAMES: Final = (
+    "service", "model", "key", "team", "incident", "severity", "purpose", "source", "operation", "provider",
+)  # fmt: skip
+"""What spending can be broken down by: everything that a budget's scope can name, and the incident."""
+
 Method = Literal["gate", "folding", "severity", "cache", "downgrade"]
 Baseline = Literal["per-detection", "per-incident"]
 

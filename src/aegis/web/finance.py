@@ -1,16 +1,22 @@
-"""The API of forecasts and anomalies: `/api/forecast`, `/api/anomalies`."""
+"""The API of the bill: `/api/spend`, `/api/costs`, `/api/forecast`, `/api/anomalies`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Query, Response
 
 from aegis.app import App
+from aegis.app.costs import costs_of
 from aegis.app.finance import forecast_row, forecasts, total_forecast
 from aegis.app.spendwatch import episode_row
+from aegis.core.costs import NAMES
+from aegis.core.money import format_usd
+from aegis.finance.cost_document import document
+from aegis.stores.spending import spent_on
 from aegis.web.problems import problem
 
 LISTED_MAX = 500
@@ -21,6 +27,36 @@ def router(app: App) -> APIRouter:
     routes = APIRouter(prefix="/api")
     watch = app.spendwatch
     assert watch is not None, "an opened Aegis has its watch over spending"
+
+    @routes.get("/spend")
+    async def spend(
+        by: Annotated[str, Query(max_length=200)] = "service",
+        days: Annotated[int, Query(ge=1, le=3_650)] = 1,
+    ) -> Response:
+        """What the last days (UTC, today included) came to, by names with commas between them: service, model, key, ..."""
+        names = tuple(dict.fromkeys(word.strip() for word in by.split(",") if word.strip()))
+        if unknown := [name for name in names if name not in NAMES]:
+            return problem(400, "no_such_name", f"There is no {unknown[0][:64]!r}; known are {', '.join(NAMES)}")
+        today = app.clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
+        found = await spent_on(watch.hours.database, names, today - timedelta(days=days - 1))
+        rows = [
+            {
+                **dict(zip(names, group.values, strict=True)),
+                "calls": group.calls,
+                "cached": group.cached,
+                "refused": group.refused,
+                "cost_usd": format_usd(group.cost),
+            }
+            for group in found
+        ]
+        total = format_usd(sum(group.cost for group in found))
+        return _json({"schema": "aegis.spend/1", "total_usd": total, "by": list(names), "rows": rows})
+
+    @routes.get("/costs")
+    async def costs(days: Annotated[int, Query(ge=1, le=366)] = 7) -> Response:
+        """The cost report of the last days (UTC, today included), as `aegis report cost --format json` writes it."""
+        report = await costs_of(watch.hours.database, app.governor.prices, app.clock.now(), days)
+        return _json(document(report))
 
     @routes.get("/forecast")
     async def forecast(

@@ -41,6 +41,8 @@ TABLE: Final[tuple[tuple[str, str, Right], ...]] = (
     ("POST", r"/api/contacts/[^/]+/test", "operate"),
     ("GET", r"/api/oncall", "read"),
     ("POST", r"/api/config/reload", "admin"),
+    ("GET", r"/api/spend", "read"),
+    ("GET", r"/api/costs", "read"),
     ("GET", r"/api/forecast", "read"),
     ("GET", r"/api/anomalies", "read"),
     ("GET", r"/api/anomalies/[^/]+", "read"),

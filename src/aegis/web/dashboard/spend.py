@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request, Response
 
 from aegis.core.budgets import MONEY, Balance
 from aegis.core.charts import bars
-from aegis.core.money import show_usd
+from aegis.core.money import format_usd, show_usd
 from aegis.stores.calls import CallsWanted
 from aegis.stores.spend_hours import COLUMNS
 from aegis.stores.spend_sums import Sum, Sums
@@ -92,6 +92,7 @@ async def shown(frame: Frame, asked: Mapping[str, str]) -> Mapping[str, Any]:
         "span": span,
         "spans": tuple(SPANS),
         "total": small_usd(sums.total.cost),
+        "total_exact": format_usd(sums.total.cost),
         "calls": f"{sums.total.calls:,}",
         "parts": _parts(sums, span),
         "movers": _movers(sums, before, span),
