@@ -72,6 +72,24 @@ async def test_a_response_stream_ends_with_the_whole_response(client: Client) ->
     assert [one["sequence_number"] for one in said] == list(range(len(said)))
 
 
+async def test_a_response_calls_the_function_that_it_is_told_to_call(client: Client, contracts: Contracts) -> None:
+    function = {"type": "function", "name": "report", "parameters": SCHEMA}
+    asked = {"model": "gpt-6-sol", "input": "severity: LOW", "tools": [function], "max_output_tokens": 300}
+    named = {"type": "function", "name": "report"}
+    whole = (await client.post(RESPONSES, asked | {"tool_choice": named})).json
+    [call] = whole["output"]
+    assert (call["type"], call["name"], call["status"]) == ("function_call", "report", "completed")
+    assert list(Draft202012Validator(SCHEMA).iter_errors(json.loads(call["arguments"]))) == []
+    assert contracts.breaches("openai", "responses.200", whole) == []
+    [free] = (await client.post(RESPONSES, asked)).json["output"]
+    assert free["type"] == "message"
+    said = events((await client.post(RESPONSES, asked | {"tool_choice": "required", "stream": True})).body)
+    pieces = [one["delta"] for one in said if one["type"] == "response.function_call_arguments.delta"]
+    assert "".join(pieces) == said[-1]["response"]["output"][0]["arguments"] == call["arguments"]
+    unnamed = await client.post(RESPONSES, asked | {"tool_choice": {"type": "function"}})
+    assert (unnamed.status, unnamed.json["error"]["param"]) == (400, "tool_choice.name")
+
+
 async def test_the_days_costs_are_what_was_billed(client: Client) -> None:
     usage = (await client.post(CHAT, chat())).json["usage"]
     await client.post(CHAT, chat(model="gpt-6-sol"))

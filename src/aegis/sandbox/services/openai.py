@@ -10,7 +10,7 @@ import hashlib
 import re
 import struct
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -134,7 +134,7 @@ def _chat(asked: Asked, room: Room, _found: re.Match[str]) -> Reply:
     schema = {"json_schema": (shape.get("json_schema") or {}).get("schema") or {}, "json_object": {"type": "object"}}
     most = request.get("max_completion_tokens") or request.get("max_tokens") or 4_096
     said, whole, spent = _said(schema.get(shape.get("type", "")), "\n".join(users), most)
-    tool = _tool(request)
+    tool = _wanted(request.get("tools") or (), request.get("tool_choice"))
     if tool is not None:
         said, whole, spent = _said(tool.get("parameters") or {}, "\n".join(users), most)
     choices = request.get("n") or 1
@@ -169,14 +169,16 @@ def _chat(asked: Asked, room: Room, _found: re.Match[str]) -> Reply:
     return _reply(asked, room, body, events, used, said)
 
 
-def _tool(request: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The function that the request says is to be called; left to choose, the sandbox calls none."""
-    functions = [tool["function"] for tool in request.get("tools") or () if tool.get("type") == "function"]
-    choice = request.get("tool_choice")
-    wanted = choice["function"]["name"] if isinstance(choice, dict) and choice.get("type") == "function" else None
+def _wanted(tools: Iterable[Mapping[str, Any]], choice: Any) -> Mapping[str, Any] | None:
+    """The function that the request says is to be called; left to choose, the sandbox calls none. A chat's functions and
+    its choice stand in a field of their own (`function`), a response's do not.
+    """
+    functions = [tool.get("function", tool) for tool in tools if tool.get("type") == "function"]
+    named = isinstance(choice, dict) and choice.get("type") == "function"
+    wanted = choice.get("function", choice).get("name") if named else None
     if wanted is None and choice != "required":
         return None
-    return next((one for one in functions if wanted in (None, one["name"])), None)
+    return next((one for one in functions if wanted in (None, one.get("name"))), None)
 
 
 def _spoken(said: str, tool: Mapping[str, Any] | None, room: Room) -> Document:
@@ -209,33 +211,29 @@ def _responses(asked: Asked, room: Room, _found: re.Match[str]) -> Reply:
     words = texts(request["input"])
     shape = (request.get("text") or {}).get("format") or {"type": "text"}
     schema = shape.get("schema") or {} if shape["type"] == "json_schema" else None
-    said, whole, spent = _said(schema, "\n".join(words), request.get("max_output_tokens") or 4_096)
-    counted = [*words, request.get("instructions") or ""]
-    sent = tokens.REQUEST_TOKENS + tokens.MESSAGE_TOKENS + sum(map(tokens.count, counted)) + tokens.count_json(schema)
+    function = _wanted(request.get("tools") or (), request.get("tool_choice"))
+    form = schema if function is None else function.get("parameters") or {}
+    said, whole, spent = _said(form, "\n".join(words), request.get("max_output_tokens") or 4_096)
+    counted = sum(map(tokens.count, [*words, request.get("instructions") or ""]))
+    shapes = tokens.count_json(request.get("tools")) + tokens.count_json(schema)
+    sent = tokens.REQUEST_TOKENS + tokens.MESSAGE_TOKENS + counted + shapes
     used = {"input_tokens": sent, "output_tokens": spent}
-    text = {"type": "output_text", "text": said, "annotations": [], "logprobs": []}
-    message = {
-        "id": _id("msg_", room),
-        "type": "message",
-        "role": "assistant",
-        "status": "completed" if whole else "incomplete",
-        "content": [text],
-    }
+    status = "completed" if whole else "incomplete"
     body = {
         "id": _id("resp_", room),
         "object": "response",
         "created_at": int(asked.at.timestamp()),
-        "status": message["status"],
+        "status": status,
         "error": None,
         "incomplete_details": None if whole else {"reason": "max_output_tokens"},
         "instructions": request.get("instructions"),
         "max_output_tokens": request.get("max_output_tokens"),
         "model": request["model"],
-        "output": [message],
-        "parallel_tool_calls": True,
+        "output": [_item(said, function, room) | {"status": status}],
+        "parallel_tool_calls": request.get("parallel_tool_calls") is not False,
         "metadata": request.get("metadata") or {},
-        "tools": [],
-        "tool_choice": "auto",
+        "tools": [{"parameters": None, "strict": True, **tool} for tool in request.get("tools") or ()],
+        "tool_choice": request.get("tool_choice") or "auto",
         "temperature": 1.0,
         "top_p": 1.0,
         "text": {"format": shape},
@@ -247,6 +245,15 @@ def _responses(asked: Asked, room: Room, _found: re.Match[str]) -> Reply:
         },
     }
     return _reply(asked, room, body, response_events(body) if request.get("stream") else None, used, said)
+
+
+def _item(said: str, function: Mapping[str, Any] | None, room: Room) -> Document:
+    """What a response puts out: one message, or the call of one function."""
+    if function is None:
+        text = {"type": "output_text", "text": said, "annotations": [], "logprobs": []}
+        return {"id": _id("msg_", room), "type": "message", "role": "assistant", "content": [text]}
+    call = {"call_id": _id("call_", room), "name": function["name"], "arguments": said}
+    return {"id": _id("fc_", room), "type": "function_call", **call}
 
 
 def _embeddings(asked: Asked, room: Room, _found: re.Match[str]) -> Reply:

@@ -64,6 +64,14 @@ def check_responses(request: Inspector) -> None:
     request.flag("stream")
     if not isinstance(request.held.get("input"), str):
         request.objects("input", required=True, least=1)
+    for tool in request.objects("tools"):
+        if tool.text("type", required=True) == "function":
+            tool.text("name", required=True, pattern=r"[A-Za-z0-9_-]{1,64}")
+            tool.child("parameters")
+    choice = request.held.get("tool_choice")
+    named = request.child("tool_choice") if isinstance(choice, dict) else None
+    if named is not None and named.text("type", required=True) == "function":
+        named.text("name", required=True)
     text = request.child("text")
     shape = text.child("format") if text is not None else None
     if shape is not None and shape.text("type", required=True) == "json_schema":

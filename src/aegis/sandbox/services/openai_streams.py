@@ -51,7 +51,7 @@ def chat_events(body: Document, *, with_usage: bool) -> Iterator[bytes]:
 
 
 def response_events(body: Document) -> Iterator[bytes]:
-    """The events of a response with one message of one text."""
+    """The events of a response with one message of one text, or with the call of one function."""
     number = 0
 
     def event(kind: str, value: Document) -> bytes:
@@ -60,18 +60,29 @@ def response_events(body: Document) -> Iterator[bytes]:
         said = orjson.dumps({"type": kind, "sequence_number": number - 1, **value})
         return b"event: " + kind.encode() + b"\ndata: " + said + b"\n\n"
 
-    message = body["output"][0]
-    text = message["content"][0]
+    item = body["output"][0]
+    is_call = item["type"] == "function_call"
     begun = {**body, "status": "in_progress", "output": [], "usage": None, "incomplete_details": None}
-    where = {"item_id": message["id"], "output_index": 0, "content_index": 0}
     yield event("response.created", {"response": begun})
     yield event("response.in_progress", {"response": begun})
-    opened = {**message, "status": "in_progress", "content": []}
+    opened = {**item, "status": "in_progress", **({"arguments": ""} if is_call else {"content": []})}
     yield event("response.output_item.added", {"output_index": 0, "item": opened})
-    yield event("response.content_part.added", {**where, "part": {**text, "text": ""}})
-    for piece in _pieces(text["text"]):
-        yield event("response.output_text.delta", {**where, "delta": piece, "logprobs": []})
-    yield event("response.output_text.done", {**where, "text": text["text"], "logprobs": []})
-    yield event("response.content_part.done", {**where, "part": text})
-    yield event("response.output_item.done", {"output_index": 0, "item": message})
+    for kind, value in _call_written(item) if is_call else _text_written(item):
+        yield event(kind, {"item_id": item["id"], "output_index": 0, **value})
+    yield event("response.output_item.done", {"output_index": 0, "item": item})
     yield event(f"response.{body['status']}", {"response": body})
+
+
+def _text_written(message: Document) -> Iterator[tuple[str, Document]]:
+    text = message["content"][0]
+    yield "response.content_part.added", {"content_index": 0, "part": {**text, "text": ""}}
+    for piece in _pieces(text["text"]):
+        yield "response.output_text.delta", {"content_index": 0, "delta": piece, "logprobs": []}
+    yield "response.output_text.done", {"content_index": 0, "text": text["text"], "logprobs": []}
+    yield "response.content_part.done", {"content_index": 0, "part": text}
+
+
+def _call_written(call: Document) -> Iterator[tuple[str, Document]]:
+    for piece in _pieces(call["arguments"]):
+        yield "response.function_call_arguments.delta", {"delta": piece}
+    yield "response.function_call_arguments.done", {"name": call["name"], "arguments": call["arguments"]}
