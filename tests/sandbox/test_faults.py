@@ -33,7 +33,7 @@ OTHERWISE = {
     ("splunk", "401"): 403,
     ("bedrock", "401"): 403,
     ("anthropic", "503"): 529,
-    **{(name, mode): status for name in ("athena", "freetier") for mode, status in AWS_JSON.items()},
+    **{(name, mode): status for name in ("athena", "budgets", "freetier") for mode, status in AWS_JSON.items()},
 }
 """Services that say an outage by another status than HTTP's."""
 
@@ -54,7 +54,7 @@ async def test_a_refusal_has_a_body_of_its_service_and_does_nothing(client: Clie
     assert (tally.faulted, tally.received, tally.rejected) == (1, 0, 0)
 
 
-@pytest.mark.parametrize("name", sorted(set(SERVICES) - {"datadog", "discord", "athena", "freetier"}))
+@pytest.mark.parametrize("name", sorted(set(SERVICES) - {"datadog", "discord", "athena", "budgets", "freetier"}))
 async def test_a_429_says_how_long_only_when_it_was_told_to(client: Client, name: str) -> None:
     client.world.fault(name, "429", count=1, retry_after_s=7)
     client_says = (await client.post(f"/{name}/anything", {})).headers.get("retry-after")

@@ -9,9 +9,10 @@ from typing import Literal, get_args
 
 from aegis.config.people import roster
 from aegis.config.reach import reach
+from aegis.config.sections.aws import AwsAccountSection
 from aegis.config.sections.budgets import BudgetSection, Levels, Rolling, ThrottleSection, Windows
 from aegis.config.sections.gateway import GatewaySection, UpstreamSection
-from aegis.config.sections.people import InhibitionSection
+from aegis.config.sections.people import ContactSection, InhibitionSection
 from aegis.config.sections.reports import WeeklySection
 from aegis.config.sections.root import (
     AccountsSection,
@@ -26,6 +27,7 @@ from aegis.config.sections.services import BreakerSection, ServiceSection
 from aegis.config.sections.telemetry import OtlpSection
 from aegis.config.settings import (
     AccountSettings,
+    AwsSettings,
     BackupSettings,
     Config,
     Detecting,
@@ -87,6 +89,7 @@ def settings(root: RootSection) -> Config:
         accounts=_accounts(root.accounts),
         inbound={name: _connector(section) for name, section in _sections(root.inbound)},
         emergency=_emergency(root.emergency),
+        aws=_aws(root.aws, root.contacts),
         anomalies=AnomalyPolicy(
             on=root.anomalies.on,
             detectors=frozenset(root.anomalies.detectors),
@@ -162,6 +165,23 @@ def _emergency(section: EmergencySection) -> EmergencySettings:
         step_ms=section.step,
         calls=section.calls,
         reach=reach(section.processes, section.docker, section.kubernetes, section.credentials),
+    )
+
+
+def _aws(section: AwsAccountSection, contacts: Mapping[str, ContactSection]) -> AwsSettings:
+    asked = section.notify
+    people = {
+        str(one.email)
+        for name, one in contacts.items()
+        if one.email and ({name, *one.roles} & set(asked) if asked else one.tier == "primary")
+    }
+    return AwsSettings(
+        prefix=section.prefix,
+        region=section.region,
+        mails=tuple(sorted(people | {word for word in asked if "@" in word})),
+        topics=tuple(section.topics),
+        cost_services={name: tuple(names) for name, names in section.cost_services.items()},
+        base_url=section.base_url or "",
     )
 
 

@@ -155,6 +155,18 @@ class EmergencySettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AwsSettings:
+    """What is kept in step at AWS. `mails` are who AWS Budgets tells; `region` and `base_url` are empty for none given."""
+
+    prefix: str = "aegis"
+    region: str = ""
+    mails: tuple[str, ...] = ()
+    topics: tuple[str, ...] = ()
+    cost_services: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    base_url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BackupSettings:
     """Backups by the clock. `to` is as written: a relative folder stands in the state folder."""
 
@@ -270,6 +282,7 @@ class Config:
     """As written: a relative one stands in the state folder."""
     accounts: AccountSettings = field(default_factory=AccountSettings)
     emergency: EmergencySettings = field(default_factory=EmergencySettings)
+    aws: AwsSettings = field(default_factory=AwsSettings)
     anomalies: AnomalyPolicy = field(default_factory=AnomalyPolicy)
     entries: tuple[Entry, ...] = field(default=(), repr=False)
     files: tuple[Path, ...] = ()

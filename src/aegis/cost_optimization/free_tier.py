@@ -12,15 +12,10 @@ from typing import Any, Final
 
 from aegis.core.calls import Priority
 from aegis.core.errors import ConfigError, ServiceError
-from aegis.core.plaintext import one_line
 from aegis.cost_optimization.aws_config import client_of
 from aegis.cost_optimization.engine import Engine
 from aegis.cost_optimization.models import FreeTierLimits
-
-PAGES_MAX: Final = 10
-"""Of a hundred offers each: there are about sixty services with offers."""
-PAGE: Final = 100
-TEXT_MAX: Final = 120
+from aegis.finance.aws_free_tier import PAGE, PAGES_MAX, FreeTierOffer, offer_of
 
 S3_OFFERS: Final[Mapping[str, str]] = {
     "TimedStorage-ByteHrs": "s3_storage_gb_monthly",
@@ -28,23 +23,6 @@ S3_OFFERS: Final[Mapping[str, str]] = {
     "Requests-Tier2": "s3_get_requests_monthly",
 }
 """The usage types of S3's offer (a region stands before them) and the quota that each is."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FreeTierOffer:
-    """One offer: what is used and forecast of its limit this month, in `unit`."""
-
-    service: str
-    usage_type: str
-    used: float
-    forecast: float
-    limit: float
-    unit: str
-    kind: str
-
-    @property
-    def percent(self) -> float:
-        return 100 * self.used / self.limit if self.limit else 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,27 +61,11 @@ async def _offers(engine: Engine, client: Any) -> list[FreeTierOffer]:
     request: dict[str, Any] = {"maxResults": PAGE}
     for _ in range(PAGES_MAX):
         answer = await engine.aws.call("freetier", client, "get_free_tier_usage", request)
-        found += [offer for row in answer.get("freeTierUsages", []) if (offer := _offer(row)) is not None]
+        found += [offer for row in answer.get("freeTierUsages", []) if (offer := offer_of(row)) is not None]
         if not answer.get("nextToken"):
             break
         request["nextToken"] = answer["nextToken"]
     return found
-
-
-def _offer(row: Mapping[str, Any]) -> FreeTierOffer | None:
-    """An offer as AWS tells it; None for one whose numbers are none."""
-    try:
-        used, limit = float(row["actualUsageAmount"]), float(row["limit"])
-        forecast = float(row.get("forecastedUsageAmount") or used)
-    except (KeyError, TypeError, ValueError):
-        return None
-    if not (0 <= used < float("inf") and 0 < limit < float("inf")):
-        return None
-    words = {name: one_line(str(row.get(key, "")))[:TEXT_MAX] for name, key in _WORDS.items()}
-    return FreeTierOffer(used=used, forecast=forecast, limit=limit, **words)
-
-
-_WORDS: Final = {"service": "service", "usage_type": "usageType", "unit": "unit", "kind": "freeTierType"}
 
 
 def limits_of(offers: Sequence[FreeTierOffer], limits: FreeTierLimits) -> FreeTierLimits:

@@ -1,4 +1,4 @@
-"""Reads CBOR (RFC 8949) as the AWS clients write it: maps, lists, texts, bytes, numbers, times. Bounded, no tags but time."""
+"""Reads CBOR (RFC 8949) as the AWS clients write it (maps, lists, texts, bytes, numbers, times; bounded), and writes answers."""
 
 from __future__ import annotations
 
@@ -84,3 +84,29 @@ class _Reader:
         if kind in (2, 3) and parts:
             return type(parts[0])().join(parts)
         return parts
+
+
+def write_cbor(value: Any) -> bytes:
+    """A JSON value as CBOR: maps, lists, texts, numbers, truth and null."""
+    match value:
+        case None | bool():
+            return {False: b"\xf4", True: b"\xf5", None: b"\xf6"}[value]
+        case float():
+            return b"\xfb" + struct.pack(">d", value)
+        case int():
+            return _head(0, value) if value >= 0 else _head(1, -1 - value)
+        case str():
+            text = value.encode()
+            return _head(3, len(text)) + text
+        case list():
+            return _head(4, len(value)) + b"".join(write_cbor(one) for one in value)
+    pairs = (write_cbor(str(name)) + write_cbor(one) for name, one in value.items())
+    return _head(5, len(value)) + b"".join(pairs)
+
+
+def _head(kind: int, count: int) -> bytes:
+    """The kind of what follows, and its number or length in as few bytes as it needs."""
+    if count < 24:
+        return bytes([kind << 5 | count])
+    size = next(size for size in range(4) if count < 1 << (8 << size))
+    return bytes([kind << 5 | 24 + size]) + count.to_bytes(1 << size)

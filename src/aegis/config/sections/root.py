@@ -12,6 +12,7 @@ from pydantic_core.core_schema import ValidationInfo
 
 from aegis.config.people import wrong_names
 from aegis.config.problems import unknown
+from aegis.config.sections.aws import AwsAccountSection
 from aegis.config.sections.budgets import ActionsSection, BudgetSection, Windows
 from aegis.config.sections.connectors import ConnectorsSection
 from aegis.config.sections.gateway import GatewaySection
@@ -312,6 +313,7 @@ class RootSection(Section):
     escalation: EscalationSection = Field(default_factory=EscalationSection)
     inhibitions: list[InhibitionSection] = Field(default_factory=list, max_length=100)
     heartbeat: HeartbeatSection | None = None
+    aws: AwsAccountSection = Field(default_factory=AwsAccountSection)
     emergency: EmergencySection = Field(default_factory=EmergencySection)
     anomalies: AnomaliesSection = Field(default_factory=AnomaliesSection)
     backup: BackupSection | None = None
@@ -334,6 +336,16 @@ class RootSection(Section):
             return value  # told already
         if wrong := wrong_names(contacts, rotations, value.chains):
             raise ValueError(wrong)
+        return value
+
+    @field_validator("aws")
+    @classmethod
+    def _subscribers_are_known(cls, value: AwsAccountSection, info: ValidationInfo) -> AwsAccountSection:
+        contacts = info.data.get("contacts") or {}
+        known = {*contacts, *(role for one in contacts.values() for role in one.roles)}
+        for word in value.notify:
+            if "@" not in word and word not in known:
+                raise ValueError(f"must notify addresses, contacts or roles; there is no {word[:64]}")
         return value
 
     @field_validator("fallback")

@@ -1,4 +1,4 @@
-"""CloudWatch: takes metric data as the AWS clients send it (CBOR or JSON), and says who is asking as STS does.
+"""CloudWatch: takes metric data and alarms as the AWS clients send them (CBOR or JSON), and says who is asking as STS does.
 
 docs.aws.amazon.com: PutMetricData, its limits and errors; Smithy RPC v2 CBOR; STS GetCallerIdentity.
 """
@@ -6,13 +6,16 @@ docs.aws.amazon.com: PutMetricData, its limits and errors; Smithy RPC v2 CBOR; S
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from aegis.sandbox.cbor import read_cbor
+from aegis.sandbox.cbor import read_cbor, write_cbor
 from aegis.sandbox.checks import Inspector
 from aegis.sandbox.exchange import Asked, Reply, Unreadable, clip, read_json, reply_json
-from aegis.sandbox.room import Room
+from aegis.sandbox.room import Document, Room
 from aegis.sandbox.service import Service, find, route
+from aegis.sandbox.services.cloudwatch_alarms import OPERATIONS, Answered, Work
 
 BODY_MAX = 1024 * 1024
 METRICS_MAX, DIMENSIONS_MAX = 1_000, 30
@@ -26,48 +29,76 @@ IDENTITY = (
 
 def answer(asked: Asked, room: Room) -> Reply:
     if not asked.header("authorization").startswith("AWS4-HMAC-SHA256 "):
-        return _no(403, "MissingAuthenticationTokenException", "the request is not signed")
-    return find(ROUTES, asked, room) or _no(404, "UnknownOperationException", "no such operation")
+        return _no(asked, 403, "MissingAuthenticationTokenException", "the request is not signed")
+    return find(ROUTES, asked, room) or _no(asked, 404, "UnknownOperationException", "no such operation")
 
 
-def _no(status: int, code: str, why: str) -> Reply:
-    return reply_json(status, {"__type": code, "message": why}, headers={"x-amzn-errortype": code}, refused=why)
+def _no(asked: Asked, status: int, code: str, why: str) -> Reply:
+    body = {"__type": code, "message": why}
+    if _in_cbor(asked):
+        return replace(_taken(asked, body, ""), status=status, refused=why)
+    return reply_json(status, body, headers={"x-amzn-errortype": code}, refused=why)
 
 
-def _query(asked: Asked, room: Room, found: re.Match[str]) -> Reply:
-    if asked.header("x-amz-target").endswith(".PutMetricData"):
-        return _put(asked, room, found)
+def _in_cbor(asked: Asked) -> bool:
+    return asked.header("content-type").startswith(CBOR)
+
+
+def _query(asked: Asked, room: Room, _found: re.Match[str]) -> Reply:
+    target = asked.header("x-amz-target").rpartition(".")[2]
+    if target:
+        return _asked_for(asked, room, target)
     try:
         action = asked.form().get("Action", "")
     except Unreadable:
         action = ""
     if action != "GetCallerIdentity":
-        return _no(400, "InvalidAction", f"no such action {clip(action, 40)}")
+        return _no(asked, 400, "InvalidAction", f"no such action {clip(action, 40)}")
     return Reply(status=200, body=IDENTITY.encode(), content_type="text/xml", line="who is asking")
 
 
-def _put(asked: Asked, room: Room, _found: re.Match[str]) -> Reply:
+def _operation(asked: Asked, room: Room, found: re.Match[str]) -> Reply:
+    return _asked_for(asked, room, found[1])
+
+
+def _asked_for(asked: Asked, room: Room, operation: str) -> Reply:
+    """One operation, however it was asked for."""
+    work = _OPERATIONS.get(operation)
+    if work is None:
+        return _no(asked, 404, "UnknownOperationException", f"no such operation {clip(operation, 60)}")
     try:
         body = asked.decoded(BODY_MAX)
-        value = read_cbor(body) if asked.header("content-type").startswith(CBOR) else read_json(body)
+        value = read_cbor(body) if _in_cbor(asked) else read_json(body)
     except Unreadable as error:
-        return _no(400, "SerializationException", str(error))
+        return _no(asked, 400, "SerializationException", str(error))
     request = Inspector(value)
-    _check(request)
+    told, line = work(request, room, _region(asked))
     if request.problems:
-        return _no(400, "InvalidParameterValueException", str(request.problems[0]))
-    data = request.held.get("MetricData") or []
+        return _no(asked, 400, "InvalidParameterValueException", str(request.problems[0]))
+    return _taken(asked, told, line)
+
+
+def _region(asked: Asked) -> str:
+    """The region that a request is signed for: `Credential=KEY/DAY/REGION/monitoring/aws4_request`."""
+    scope = asked.header("authorization").partition("Credential=")[2].split("/")
+    return scope[2] if len(scope) > 2 else ""
+
+
+def _put(request: Inspector, room: Room, _region: str) -> Answered:
+    _check(request)
+    data = () if request.problems else request.held.get("MetricData") or ()
     for one in data:
         dimensions = ",".join(f"{d['Name']}={d['Value']}" for d in one.get("Dimensions") or ())
         key = f"{request.held['Namespace']}|{one['MetricName']}|{dimensions}"
         room.put("metric", key, {"metric": key, "value": one.get("Value"), "unit": one.get("Unit")})
-    return _taken(asked, f"{len(data)} metrics")
+    return {}, f"{len(data)} metrics"
 
 
-def _taken(asked: Asked, line: str) -> Reply:
-    if asked.header("content-type").startswith(CBOR):
-        return Reply(status=200, body=b"\xa0", content_type=CBOR, headers={"smithy-protocol": "rpc-v2-cbor"}, line=line)
-    return reply_json(200, {}, line=line)
+def _taken(asked: Asked, told: Document, line: str) -> Reply:
+    if _in_cbor(asked):
+        headers = {"smithy-protocol": "rpc-v2-cbor"}
+        return Reply(status=200, body=write_cbor(told), content_type=CBOR, headers=headers, line=line)
+    return reply_json(200, told, line=line)
 
 
 def _check(request: Inspector) -> None:
@@ -102,8 +133,9 @@ def failure(status: int, retry_after_s: int | None) -> Reply:
     return reply_json(status, body, headers={"x-amzn-errortype": code, **wait})
 
 
+_OPERATIONS: Mapping[str, Work] = {"PutMetricData": _put, **OPERATIONS}
 ROUTES = (
-    route("POST", r"/service/GraniteServiceVersion20100801/operation/PutMetricData", _put),
+    route("POST", r"/service/GraniteServiceVersion20100801/operation/([A-Za-z]{1,60})", _operation),
     route("POST", r"/?", _query),
 )
 SERVICE = Service(name="cloudwatch", answer=answer, failure=failure)

@@ -1,4 +1,4 @@
-"""The Free Tier API: one operation, which says how much of each offer is used (Free Tier API reference)."""
+"""The Free Tier API: how much of each offer is used, and what is left of the account's credits (Free Tier API reference)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from aegis.sandbox.exchange import Asked, Reply, clip, reply_json
 from aegis.sandbox.room import Room
 from aegis.sandbox.service import Service
 
-TARGET = "AWSFreeTierService.GetFreeTierUsage"
+TARGET = "AWSFreeTierService."
+PLAN = {
+    "accountId": "000000000000",
+    "accountPlanType": "PAID",
+    "accountPlanStatus": "ACTIVE",
+    "accountPlanRemainingCredits": {"amount": 87.5, "unit": "USD"},
+    "accountPlanExpirationDate": "2027-06-30T00:00:00Z",
+}
 OFFERS: tuple[tuple[str, str, str, float, float], ...] = (
     ("Amazon Simple Storage Service", "TimedStorage-ByteHrs", "GB-Mo", 5.0, 1.25),
     ("Amazon Simple Storage Service", "Requests-Tier2", "Requests", 20_000.0, 900.0),
@@ -19,10 +26,13 @@ OFFERS: tuple[tuple[str, str, str, float, float], ...] = (
 
 
 def answer(asked: Asked, _room: Room) -> Reply:
-    if asked.header("x-amz-target") != TARGET:
-        return _no("UnknownOperationException", f"there is no operation {clip(asked.header('x-amz-target'), 60)!r}")
+    operation = asked.header("x-amz-target").removeprefix(TARGET)
+    if operation not in ("GetFreeTierUsage", "GetAccountPlanState"):
+        return _no("UnknownOperationException", f"there is no operation {clip(operation, 60)!r}")
     if not asked.header("authorization").startswith("AWS4-HMAC-SHA256 "):
         return _no("AccessDeniedException", "the request is not signed")
+    if operation == "GetAccountPlanState":
+        return reply_json(200, PLAN, line="the plan and its credits")
     rows: list[dict[str, Any]] = [
         {
             "service": service,
