@@ -159,7 +159,29 @@ def splunk(message: Any, _ours: Collection[str]) -> list[str]:
     return found + (["more than one line"] if "\n" in json.dumps(message) else [])
 
 
+def apprise(message: Any, ours: Collection[str]) -> list[str]:
+    """What the library handed over, read as every kind of channel behind it might: Markdown, tags, addresses."""
+    title, text = message["title"], message["message"]
+    for link in ours:
+        text = text.replace(link, "")
+    found = [f"a {key}" for key in message if key not in ("version", "title", "message", "attachments", "type")]
+    found += ["an attachment"] if message["attachments"] else []
+    for said in (title, text):
+        found += [kind for kind, pattern in _ANYWHERE.items() if pattern.search(said)]
+        found += live(said)
+    return found
+
+
+_ANYWHERE = {
+    **MARKDOWN,
+    "emphasis": re.compile(r"\*|(?<![^\W_])_(?=\S)|~~|\|\|"),
+    "a tag": re.compile(r"<[a-zA-Z/!?]"),
+    "a mention": re.compile(r"@\S"),
+}
+"""spec.commonmark.org: an underscore inside a word is one, and an entity never stands for a sign of markup."""
+
 READERS: Mapping[str, Reader] = {
+    "apprise": apprise,
     "slack": slack,
     "slack webhook": slack,
     "teams": teams,

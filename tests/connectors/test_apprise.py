@@ -1,7 +1,15 @@
 """Claims about the catch-all: what it says, that text stays text whatever the channel, and who is told again."""
 
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from tests.connectors.hostile import texts, told
+from tests.connectors.readers import READERS
 from tests.connectors.stories import CANARY, EVERY, HUGE, hostile, notification, shown_secret
 
 from aegis.connectors.apprise import TEXT_MAX, TITLE_MAX, Apprise, Config, text_of, title_of
@@ -9,6 +17,7 @@ from aegis.core.errors import Billed, ConfigError, ServiceError
 from aegis.core.incidents import Severity
 from aegis.core.notifications import Change
 from aegis.core.secret import Secret
+from aegis.transport.apprise import AppriseLibrary
 
 pytestmark = pytest.mark.anyio
 
@@ -67,6 +76,62 @@ def test_no_hostile_text_is_active_in_any_channel(part: int) -> None:
             assert "evil.example" not in shown.lower()
             assert not set(shown) & set("@<>`*~|\x00\x1b\u200b\u202e")
             assert "](" not in shown
+
+
+PAGE = "https://aegis.company.test/incidents/inc_1"
+
+
+@asynccontextmanager
+async def channel() -> AsyncIterator[tuple[str, list[Any]]]:
+    """A `json://` address of a real server, and what was sent there."""
+    came: list[Any] = []
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        length = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0])
+        came.append(json.loads(await reader.readexactly(length)))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(take, "127.0.0.1", 0) as server:
+        yield f"json://127.0.0.1:{server.sockets[0].getsockname()[1]}/x", came
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+async def test_what_the_real_library_hands_over_is_text_for_every_hostile_text() -> None:
+    found: list[str] = []
+    async with channel() as (address, came):
+        real = Apprise(Config(urls=Secret(address)), AppriseLibrary())
+        for number, text in enumerate(texts()):
+            said = replace(hostile(text), link=PAGE, dedup_key=str(number))
+            await real.notify(said, remote_id="")
+            assert len(came) == number + 1
+            found += [f"{text[:60]!r}: {what}" for what in READERS["apprise"](came[-1], {PAGE})]
+            assert came[-1]["message"].endswith(PAGE)
+            assert len(came[-1]["message"]) <= TEXT_MAX
+    assert found == []
+
+
+PLANTED = (
+    "see https://evil.example/x",
+    "# h",
+    "x\n- y",
+    "[x](y)",
+    "**b**",
+    "_b_",
+    "<b>",
+    "@all",
+    "`c`",
+    "10.0.0.1",
+    "a\u202eb",
+)
+
+
+@pytest.mark.parametrize("planted", PLANTED)
+def test_the_reader_sees_what_is_there(planted: str) -> None:
+    message = {"title": "x", "message": f"svc_backup did it\n\n{PAGE}", "attachments": []}
+    assert READERS["apprise"](message, {PAGE}) == []
+    assert READERS["apprise"]({**message, "message": planted}, {PAGE})
 
 
 def test_a_huge_notification_fits_and_keeps_its_link() -> None:

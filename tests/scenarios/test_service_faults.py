@@ -1,6 +1,6 @@
 """Every service, every way in which it can fail: the others go on, nothing is lost, nothing waits for ever, no secret shows.
 
-The product's own lanes, connectors and ways out (HTTP, SMTP, boto3) against the sandbox. Time runs a hundred times faster
+The product's own lanes, connectors and ways out (HTTP, SMTP, boto3, Apprise) against the sandbox. Time runs a hundred times faster
 for the lanes, and the time-outs of the ways out are shortened by as much: what they would wait ten seconds for, they wait a
 tenth of one.
 """
@@ -30,6 +30,7 @@ from aegis.core.incidents import Observable, Severity
 from aegis.core.notifications import Delivery, DeliveryState, MetricPoint
 from aegis.core.outlets import Letter, MailServer, Posted, Security
 from aegis.core.ports import Http, HttpAnswer, HttpRequest, ModelRequest, Notifier
+from aegis.core.secret import Secret
 from aegis.core.telemetry import DeliveryEnded, Happened
 from aegis.incidents.delivery import Lanes
 from aegis.incidents.people import ToPeople
@@ -37,6 +38,7 @@ from aegis.sandbox.faults import Fault, Mode
 from aegis.sandbox.server import Serving, serve
 from aegis.sandbox.world import World
 from aegis.testing.stores import MemoryOutbox
+from aegis.transport.apprise import AppriseLibrary
 from aegis.transport.aws import AwsClients
 from aegis.transport.http import OutboundHttp
 from aegis.transport.smtp import SmtpMail
@@ -51,7 +53,9 @@ BOUND_S = 20
 MAIL_S = 0.5
 """A letter takes several answers: half a minute, shortened a little less."""
 INCIDENTS = 3
-LANES = (*NOTIFIERS, "webhook", "email", "sms")
+LIBRARY_S = "0.3"
+"""What the library Apprise waits for a connection and for an answer."""
+LANES = (*NOTIFIERS, "webhook", "email", "sms", "apprise")
 SERVICE = {"sms": "twilio"}
 ANNA = Contact(name="anna", addresses={"sms": NUMBER})
 
@@ -79,6 +83,7 @@ class Road:
     http: Http
     at: Serving
     mail: SmtpMail
+    catch_all: AppriseLibrary = field(default_factory=AppriseLibrary)
     detour: dict[str, str] = field(default_factory=dict)
 
     async def send(self, request: HttpRequest) -> HttpAnswer:
@@ -101,6 +106,18 @@ class Road:
 
     async def ask(self, server: MailServer, service: str) -> str:
         return await self.mail.ask(server, service)
+
+    def check(self, address: Secret) -> bool:
+        return self.catch_all.check(address)
+
+    async def tell(self, service: str, address: Secret, *, title: str, text: str, kind: str) -> None:
+        """The port `CatchAll`: and the addresses of the library."""
+        there = address.reveal().replace("json://", "http://", 1)
+        there = there.replace(self.at.url, self.detour.get(service, self.at.url), 1)
+        scheme = "jsons://" if there.startswith("https") else "json://"
+        await self.catch_all.tell(
+            service, Secret(scheme + there.partition("://")[2]), title=title, text=text, kind=kind
+        )
 
     async def call(
         self, service: str, client: str, operation: str, request: Mapping[str, Any], *, region: str, endpoint: str
@@ -197,7 +214,7 @@ async def place() -> AsyncIterator[Place]:
     elsewhere.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     async with serve(world) as at, anyio.create_task_group() as group:
         road = Road(outbound, at, SmtpMail(clock=clock, observer=happened.append))
-        notifiers: list[Notifier] = [made(name, road, clock) for name in (*NOTIFIERS, "webhook", "email")]
+        notifiers: list[Notifier] = [made(name, road, clock) for name in (*NOTIFIERS, "webhook", "email", "apprise")]
         notifiers.append(ToPeople(made("twilio", road, clock).sms, {"anna": ANNA}))
         pick = random.Random(1).randint
         lanes = Lanes(outbox=outbox, notifiers=notifiers, clock=clock, pick=pick, observe=happened.append)
@@ -212,8 +229,15 @@ async def place() -> AsyncIterator[Place]:
 
 def made(name: str, road: Road, clock: Hurried) -> Any:
     """A connector that leads to the sandbox."""
-    values = settings(road.at)[name]() if name in settings(road.at) else people_settings(road.at)[name]
-    return build(name, values, road, clock=clock, new_id=new_id, outlets={"mail": road, "aws": road})
+    at = f"{road.at.url}/apprise/notify/{CANARY}?cto={LIBRARY_S}&rto={LIBRARY_S}".replace("http://", "json://", 1)
+    values = {
+        **people_settings(road.at),
+        **{known: values() for known, values in settings(road.at).items()},
+        "apprise": {"urls": Secret(at)},
+    }[name]
+    return build(
+        name, values, road, clock=clock, new_id=new_id, outlets=dict.fromkeys(("mail", "aws", "apprise"), road)
+    )
 
 
 def _mode(mode: Mode, **details: int) -> Callable[[Place, str], None]:
@@ -248,10 +272,11 @@ FAULTS: dict[str, Callable[[Place, str], None]] = {
 }
 FOR_GOOD = frozenset({"redirect"})
 """What waiting does not heal: a dead letter, kept until a person sends it again."""
-NOT_HTTP = frozenset({"email", "cloudwatch"})
+NOT_HTTP = frozenset({"email", "cloudwatch", "apprise"})
 """Where a redirect is no answer at all, or one that the vendor's client words as a failure of the moment."""
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("name", LANES)
 async def test_a_service_that_fails_stops_no_other_and_loses_nothing(

@@ -28,13 +28,16 @@ TOLD: dict[str, Any] = {"title": "HIGH: x", "text": "what to do", "kind": "failu
 
 def library(notify: Callable[..., bool], known: bool = True) -> AppriseLibrary:
     class Apprise:
+        def __init__(self, *, asset: SimpleNamespace) -> None:
+            assert not asset.http_redirects
+
         def add(self, _address: str) -> bool:
             return known
 
         def notify(self, **said: Any) -> bool:
             return notify(**said)
 
-    return AppriseLibrary(lambda: SimpleNamespace(Apprise=Apprise))
+    return AppriseLibrary(lambda: SimpleNamespace(Apprise=Apprise, AppriseAsset=SimpleNamespace))
 
 
 async def test_it_is_told_in_a_thread_as_plain_text() -> None:

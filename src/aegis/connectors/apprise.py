@@ -7,6 +7,7 @@ as plain text without live addresses.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
@@ -27,6 +28,10 @@ TITLE_MAX, TEXT_MAX, FACTS_MAX, ACTIONS_MAX = 250, 1_800, 5, 4
 ADDRESSES_MAX = 20
 REMEMBERED_MAX = 1_000
 _TWINS = str.maketrans("@<>`*~|", "\uff20\u2039\u203a'\u2217\u223c\u00a6")
+_EMPHASIS = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
+"""An underscore that does not stand between letters: CommonMark takes it for emphasis, in `svc_backup` it does not."""
+_BLOCKS = str.maketrans("#-+=", "\uff03\u2010\uff0b\uff1d")
+"""Twins of the signs that make a line of Markdown a heading, a list or a rule when they begin it."""
 KINDS = {Severity.LOW: "info", Severity.MEDIUM: "warning", Severity.HIGH: "failure", Severity.CRITICAL: "failure"}
 """The library's own words: info, success, warning, failure."""
 
@@ -66,14 +71,19 @@ def text_of(notification: Notification) -> str:
 
 
 def _line(text: str, limit: int) -> str:
-    return fit(one_line(text), limit, _encode)
+    return fit(one_line(text), limit, _encode_line)
+
+
+def _encode_line(text: str) -> str:
+    encoded = _encode(text)
+    return encoded[:1].translate(_BLOCKS) + encoded[1:]
 
 
 def _encode(text: str) -> str:
     """Nobody knows which markup the channel reads, so the signs that begin a mention, a tag, a link or a quotation in
-    any of them are written with their twins; line ends are ours alone, so that no line begins a heading or a list.
+    any of them are written with their twins; line ends are ours alone, and what begins a line begins no heading or list.
     """
-    return defang(text).translate(_TWINS).replace("](", "] (")
+    return _EMPHASIS.sub("\u02cd", defang(text).translate(_TWINS).replace("](", "] ("))
 
 
 class Apprise:

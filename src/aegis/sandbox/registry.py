@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from aegis.sandbox.service import Service
 from aegis.sandbox.services import (
     anthropic,
+    apprise,
     athena,
     attack,
     bedrock,
@@ -50,6 +51,7 @@ SERVICES: Mapping[str, Service] = {
         twilio.SERVICE,
         email.SERVICE,
         webhook.SERVICE,
+        apprise.SERVICE,
         cloudwatch.SERVICE,
         budgets.SERVICE,
         sts.SERVICE,

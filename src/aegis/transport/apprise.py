@@ -1,7 +1,8 @@
 """Tells addresses of the Apprise library, the only place that knows it: in a worker thread, imported when it is needed.
 
 Policy: the library opens its own connections, so it is asked for nothing but the addresses of the configuration; it logs
-addresses, so its log is shut; what it says about a failure is only that there was one.
+addresses, so its log is shut, and so are its HTTP client's requests; what it says about a failure is only that there was
+one. It follows no redirect (an address may ask for that with `redirect=yes`): a channel's secret goes to its host alone.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ class AppriseLibrary:
 
     def _tell(self, address: Secret, title: str, text: str, kind: str) -> bool | None:
         library = self._open()
-        one = library.Apprise()
+        one = library.Apprise(asset=library.AppriseAsset(http_redirects=False))
         if not one.add(address.reveal()):
             return None
         try:
@@ -90,4 +91,6 @@ class AppriseLibrary:
         library = self._load()
         log = logging.getLogger("apprise")
         log.disabled, log.propagate = True, False
+        requests = logging.getLogger("urllib3.connectionpool")
+        requests.setLevel(max(requests.level, logging.INFO))  # below that it writes the path of each request
         return library
