@@ -12,7 +12,7 @@ from fastapi import APIRouter, Query, Response
 from aegis.app import App
 from aegis.app.costs import costs_of
 from aegis.app.finance import forecast_row, forecasts, total_forecast
-from aegis.app.spendwatch import episode_row
+from aegis.app.spendwatch import Watching, episode_row
 from aegis.core.costs import NAMES
 from aegis.core.money import format_usd
 from aegis.finance.cost_document import document
@@ -71,6 +71,11 @@ def router(app: App) -> APIRouter:
             made.append(await total_forecast(watch.hours, now, days))
         return _json({"schema": "aegis.forecast/1", "forecasts": [forecast_row(one) for one in made]})
 
+    _anomalies(routes, watch)
+    return routes
+
+
+def _anomalies(routes: APIRouter, watch: Watching) -> None:
     @routes.get("/anomalies")
     async def anomalies(limit: Annotated[int, Query(ge=1, le=LISTED_MAX)] = 100) -> Response:
         """The newest anomalies in spending, newest first."""
@@ -84,8 +89,6 @@ def router(app: App) -> APIRouter:
         if found is None:
             return problem(404, "no_such_anomaly", f"There is no anomaly {anomaly_id[:64]!r}")
         return _json({"schema": "aegis.anomaly/1", **episode_row(found)})
-
-    return routes
 
 
 def _json(document: Mapping[str, Any]) -> Response:

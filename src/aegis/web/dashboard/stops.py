@@ -63,6 +63,7 @@ def add(routes: APIRouter, frame: Frame) -> None:
         return await _one(frame, request, stop_id)
 
     _acts(routes, frame)
+    _break_off(routes, frame)
 
 
 def _acts(routes: APIRouter, frame: Frame) -> None:
@@ -107,6 +108,8 @@ def _acts(routes: APIRouter, frame: Frame) -> None:
             return await _one(frame, request, stop_id, status=status_of(refused), problem=str(refused))
         return after(f"/stop/{stop_id}", "returning")
 
+
+def _break_off(routes: APIRouter, frame: Frame) -> None:
     @routes.post("/stop/{stop_id}/abort")
     async def abort(request: Request, stop_id: str) -> Response:
         """Break a return off."""
