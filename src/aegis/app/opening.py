@@ -21,6 +21,7 @@ from aegis.app.keyring import KeyRing, pepper
 from aegis.app.lookup_quota import learning
 from aegis.app.overrides import Overrides
 from aegis.app.reach import actuators
+from aegis.app.reconciling import reconciling
 from aegis.app.reviewing import reviewing
 from aegis.app.running import LONG_AGO, App
 from aegis.app.services import (
@@ -172,7 +173,11 @@ def _figures(app: App, database: Database, prices: PriceBook, parts: Parts, http
     app.http, app.secret = http, resolve
     app.spendwatch, app.shown = watching(app, database), shown_of(app, database)
     app.weekly = weekly_of(app, database, prices, parts.connectors)
-    app.background += (reviewing(app, database), *learning(app, http, resolve))
+    app.background += (
+        reviewing(app, database),
+        *learning(app, http, resolve),
+        *reconciling(app, database, http, resolve),
+    )
 
 
 def _detector(config: Config) -> Detector:

@@ -52,6 +52,7 @@ from aegis.stores.retention import Retention
 from aegis.stores.silences import SqliteSilences
 
 if TYPE_CHECKING:
+    from aegis.app.reconciling import Reconciling
     from aegis.governor.governor import Governor
 
 BATCH = 500
@@ -129,6 +130,8 @@ class App:
     """The weekly mail, where it is configured."""
     spendwatch: Watching | None = None
     """The watch over spending; there once the parts are wired."""
+    reconciling: Reconciling | None = None
+    """The ledger beside the providers' bills; there once the parts are wired."""
     http: Http | None = None
     """The one way out, for faces that sign people in elsewhere; there once the parts are wired."""
     secret: Callable[[Reference], Secret] | None = None

@@ -39,6 +39,7 @@ COMMANDS: Lazy = {
     "monitoring": ("aegis.cli.monitoring:group", "What Prometheus and Grafana are given."),
     "simulate": ("aegis.cli.simulate:command", "What the record would have come to under another policy."),
     "replay": ("aegis.cli.replay:command", "Events of files worked again, against the sandbox."),
+    "reconcile": ("aegis.cli.reconcile:command", "The ledger beside the providers' own bills; take over what differs."),
     "anomaly": ("aegis.cli.anomaly:group", "Spending that was not as usual, and what drove it."),
     "key": ("aegis.cli.key:group", "Virtual keys for programs that use the gateway."),
     "run": ("aegis.cli.run:command", "Run a program behind the gateway, with a key of its own."),

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 
 from aegis.config.people import roster
 from aegis.config.reach import reach
+from aegis.config.reconciling import reconciling
 from aegis.config.sections.aws import AwsAccountSection
 from aegis.config.sections.budgets import BudgetSection, Levels, Rolling, ThrottleSection, Windows
 from aegis.config.sections.gateway import GatewaySection, UpstreamSection
@@ -89,6 +90,7 @@ def settings(root: RootSection) -> Config:
         accounts=_accounts(root.accounts),
         inbound={name: _connector(section) for name, section in _sections(root.inbound)},
         emergency=_emergency(root.emergency),
+        reconcile=reconciling(root.reconcile),
         aws=_aws(root.aws, root.contacts),
         anomalies=AnomalyPolicy(
             on=root.anomalies.on,

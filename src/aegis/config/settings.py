@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from aegis.config.reach import Reach
+from aegis.config.reconciling import ReconcileSettings
 from aegis.core.anomalies import AnomalyPolicy
 from aegis.core.breakers import BreakerPolicy
 from aegis.core.buckets import Rate
@@ -284,6 +285,7 @@ class Config:
     emergency: EmergencySettings = field(default_factory=EmergencySettings)
     aws: AwsSettings = field(default_factory=AwsSettings)
     anomalies: AnomalyPolicy = field(default_factory=AnomalyPolicy)
+    reconcile: ReconcileSettings = field(default_factory=ReconcileSettings)
     entries: tuple[Entry, ...] = field(default=(), repr=False)
     files: tuple[Path, ...] = ()
     warnings: tuple[str, ...] = ()

@@ -19,7 +19,8 @@ from aegis.core.secret import Secret
 
 NAME: Final = "anthropic"
 VERSION: Final = "2023-06-01"
-CENTS: Final = 100
+CENTS: Final = 2
+"""Places after the point of a dollar."""
 LAG_MS: Final = 6 * 3_600_000
 """Figures usually stand after minutes; hours are for the days when they do not."""
 PAGE_CHARS_MAX: Final = 1_000
@@ -42,7 +43,7 @@ class AnthropicBill:
         async for bucket in self._buckets("cost_report", first, last, []):
             day = day_of(bucket.get("starting_at"))
             for row in _rows(bucket):
-                sums.cost(NAME, day, amount_of(row.get("amount"), row.get("currency"), per_usd=CENTS))
+                sums.cost(NAME, day, amount_of(row.get("amount"), row.get("currency"), places=CENTS))
         async for bucket in self._buckets("usage_report/messages", first, last, [("group_by[]", "model")]):
             day = day_of(bucket.get("starting_at"))
             for row in _rows(bucket):

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, Decimal
 from numbers import Real
 from typing import Final, Protocol
 
 from aegis.core.calls import Usage
 from aegis.core.errors import BadInput
-from aegis.core.money import CALL_MAX, USD, Nanos
+from aegis.core.money import CALL_MAX, Nanos
 from aegis.core.usage import UNITS_MAX
 
 DAY_MAX: Final[Nanos] = CALL_MAX
@@ -27,6 +27,7 @@ PAGES_MAX: Final = 20
 """Pages that are read of one report; a report that goes on after them is refused, never cut."""
 ROWS_MAX: Final = 20_000
 """Rows of one report: a hundred models and lines for each of its days."""
+NANO_PLACES: Final = 9
 DIGITS_MAX: Final = 60
 """Characters of a number."""
 
@@ -52,9 +53,12 @@ class BilledDay:
 class Bill(Protocol):
     """A provider's own figures. `lag_ms` is how long after a day's end they still change as a matter of course."""
 
-    provider: str
-    services: tuple[str, ...]
-    lag_ms: int
+    @property
+    def provider(self) -> str: ...
+    @property
+    def services(self) -> tuple[str, ...]: ...
+    @property
+    def lag_ms(self) -> int: ...
 
     async def days(self, first: date, last: date) -> Sequence[BilledDay]:
         """The days from `first` to `last`, both included; a day without a row cost nothing. Raises `ServiceError`, `BadInput`
@@ -102,9 +106,9 @@ class Sums:
         ]
 
 
-def amount_of(value: object, currency: object, *, per_usd: int = 1) -> Nanos:
-    """An amount of a bill, in nano-dollars: `value` is a number or its text in `1/per_usd` dollars (100: cents), rounded to
-    the nearest nano-dollar. Raises `BadInput` (`bad_bill`) for what is no number, negative, absurd or not in dollars.
+def amount_of(value: object, currency: object, *, places: int = 0) -> Nanos:
+    """An amount of a bill, in nano-dollars: `value` is a number or its text; with `places` it is not in dollars but so many
+    decimal places smaller (2: cents). Rounded to the nearest nano-dollar. Raises `BadInput` (`bad_bill`) for what is no number, negative, absurd or not in dollars.
     """
     if str(currency).lower() != "usd":
         raise BadInput("the bill is not in US dollars; figures in other currencies cannot be compared", code="bad_bill")
@@ -112,12 +116,12 @@ def amount_of(value: object, currency: object, *, per_usd: int = 1) -> Nanos:
     if isinstance(value, bool) or not isinstance(value, str | Real | Decimal) or len(text) > DIGITS_MAX:
         raise BadInput("an amount of the bill is no number", code="bad_bill")
     try:
-        amount = Decimal(text)
-    except InvalidOperation:
-        raise BadInput("an amount of the bill is no number", code="bad_bill") from None
-    if not amount.is_finite() or amount < 0 or amount * USD > DAY_MAX * per_usd:
+        nanos = Decimal(text).scaleb(NANO_PLACES - places)
+    except ArithmeticError:
+        raise BadInput("an amount of the bill is no number that can be", code="bad_bill") from None
+    if not nanos.is_finite() or nanos < 0 or nanos > DAY_MAX:
         raise BadInput("an amount of the bill is negative or absurd", code="bad_bill")
-    return int((amount * USD / per_usd).quantize(Decimal(1), rounding=ROUND_HALF_EVEN))
+    return int(nanos.quantize(Decimal(1), rounding=ROUND_HALF_EVEN))
 
 
 def units_of_bill(value: object) -> int:

@@ -52,6 +52,10 @@ FREE: Final = (
 ATHENA_PER_MILLION_BYTES: Final = 4_548
 """5.00 USD per TB scanned (aws.amazon.com/athena/pricing, 2026-11), a TB being 2^40 bytes, rounded up."""
 
+EXPLORER_REQUEST: Final = "0.01"
+METRIC_READ: Final = "0.00001"
+"""USD for a request to Cost Explorer, and for a metric that is read from CloudWatch (aws.amazon.com, price pages, 2026-11)."""
+
 TWILIO: Final = {"us": {"messages": "0.0083", "minutes": "0.014"}, "abroad": {"messages": "0.35", "minutes": "1.50"}}
 """USD for a segment of a text message and a begun minute of a call: the list price within the USA and Canada
 (twilio.com, pricing, 2026-11), and elsewhere a ceiling of ours above every ordinary destination, so that an alarm is
@@ -173,7 +177,19 @@ def _shipped() -> dict[tuple[str, str], Price]:
         )
         for where, rates in TWILIO.items()
     }
-    return {("athena", ""): athena, **twilio, **{(service, ""): free(service) for service in FREE}}
+    aws = {
+        (service, model): Price(
+            service=service,
+            model=model,
+            rates={meter: ((0, _nanos(Decimal(dollars), 1)),)},
+            source="aws.amazon.com, price pages",
+        )
+        for service, model, meter, dollars in (
+            ("ce", "", "requests", EXPLORER_REQUEST),
+            ("cloudwatch", "get-metric-data", "metrics", METRIC_READ),
+        )
+    }
+    return {("athena", ""): athena, **aws, **twilio, **{(service, ""): free(service) for service in FREE}}
 
 
 def _patterns(clause: Any) -> Iterator[list[tuple[str, str]]]:

@@ -14,7 +14,7 @@ from aegis import __version__
 from aegis.app import App
 from aegis.app.reloading import Reloading
 from aegis.core.errors import AegisError
-from aegis.web import acts, config, finance, pages, quiet, standing
+from aegis.web import acts, config, finance, pages, quiet, reconcile, standing
 from aegis.web.api import router
 from aegis.web.feed import Feed
 from aegis.web.latency import Latencies
@@ -63,6 +63,7 @@ def desk(
     made.include_router(router(app, feed))
     made.include_router(quiet.router(app))
     made.include_router(finance.router(app))
+    made.include_router(reconcile.router(app))
     made.include_router(standing.router(app))
     made.include_router(config.router(reloading))
     made.include_router(pages.router(app, feed, latencies=latencies or Latencies(), banner=banner, received=received))

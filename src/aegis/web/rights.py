@@ -45,6 +45,8 @@ TABLE: Final[tuple[tuple[str, str, Right], ...]] = (
     ("GET", r"/api/costs", "read"),
     ("GET", r"/api/forecast", "read"),
     ("GET", r"/api/anomalies", "read"),
+    ("GET", r"/api/reconcile", "read"),
+    ("POST", r"/api/reconcile", "budget"),
     ("GET", r"/api/anomalies/[^/]+", "read"),
 )
 _ROWS: Final = tuple((method, re.compile(path), right) for method, path, right in TABLE)

@@ -27,6 +27,7 @@ from aegis.config.sections.people import (
     RotationSection,
 )
 from aegis.config.sections.reach import CredentialsSection, DockerSection, KubernetesSection, ProcessesSection
+from aegis.config.sections.reconcile import ReconcileSection
 from aegis.config.sections.reports import ReportsSection
 from aegis.config.sections.services import ServicesSection
 from aegis.config.sections.telemetry import TelemetrySection
@@ -253,7 +254,7 @@ class RetentionSection(Section):
     dead_letters: Days = written("365d")
     """Messages that were given up."""
     incidents: Days = written("365d")
-    """Incidents that are resolved."""
+    """Incidents to which nothing happened since."""
     set_aside: Days = written("30d")
     """Lines that could not be read."""
 
@@ -316,6 +317,7 @@ class RootSection(Section):
     aws: AwsAccountSection = Field(default_factory=AwsAccountSection)
     emergency: EmergencySection = Field(default_factory=EmergencySection)
     anomalies: AnomaliesSection = Field(default_factory=AnomaliesSection)
+    reconcile: ReconcileSection = Field(default_factory=ReconcileSection)
     backup: BackupSection | None = None
     reports: ReportsSection = Field(default_factory=ReportsSection)
     telemetry: TelemetrySection = Field(default_factory=TelemetrySection)

@@ -23,6 +23,7 @@ from aegis.sandbox.service import Service, find, route
 from aegis.sandbox.services.admin import claude_key
 from aegis.sandbox.services.anthropic_batches import batch_routes
 from aegis.sandbox.services.anthropic_checks import VERSIONS, check_request, words
+from aegis.sandbox.services.bills import billed_messages, claude_report
 
 BODY_MAX = 32 * 1024 * 1024
 """32 MB (platform.claude.com, errors: request_too_large)."""
@@ -122,7 +123,7 @@ def _messages(asked: Asked, room: Room, _found: re.Match[str]) -> Reply:
         "usage": _usage(used["input_tokens"], used["output_tokens"]),
     }
     model = room.terms.prices.models[request["model"]]
-    return Reply(
+    reply = Reply(
         status=200,
         body=b"" if request.get("stream") else orjson.dumps(message),
         chunks=tuple(_events(message)) if request.get("stream") else (),
@@ -132,6 +133,7 @@ def _messages(asked: Asked, room: Room, _found: re.Match[str]) -> Reply:
         billed=model.cost(input_tokens=used["input_tokens"], output_tokens=used["output_tokens"]),
         usage={"requests": 1, **used},
     )
+    return billed_messages(asked, room, request["model"], reply)
 
 
 def _models(_asked: Asked, room: Room, _found: re.Match[str]) -> Reply:
@@ -231,6 +233,7 @@ ROUTES = (
     route("POST", "/v1/messages/count_tokens", _count),
     *batch_routes(answer, _no),
     route("GET", "/v1/models", _models),
+    route("GET", "/v1/organizations/(?P<report>cost_report|usage_report/messages)", claude_report),
     *(route(method, "/v1/organizations/api_keys/(?P<id>[A-Za-z0-9_-]+)", claude_key) for method in ("GET", "POST")),
 )
 SERVICE = Service(name="anthropic", answer=answer, failure=failure)

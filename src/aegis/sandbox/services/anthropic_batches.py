@@ -19,6 +19,7 @@ from aegis.core.money import Nanos
 from aegis.sandbox.exchange import Asked, Reply, Unreadable, reply_json
 from aegis.sandbox.room import Document, Room
 from aegis.sandbox.service import Route, route
+from aegis.sandbox.services.bills import keep
 
 REQUESTS_MAX = 100_000
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -134,7 +135,9 @@ class _Batches:
             return {"type": "errored", "error": told}, 0
         used = {name: units for name, units in reply.usage.items() if name != "requests"}
         told["usage"]["service_tier"] = "batch"
-        return {"type": "succeeded", "message": told}, room.terms.prices.models[params["model"]].batch_cost(**used)
+        cost = room.terms.prices.models[params["model"]].batch_cost(**used)
+        keep(room, asked, params["model"], cost - reply.billed, {})  # on the bill it stands at the full price by now
+        return {"type": "succeeded", "message": told}, cost
 
 
 def _text(at: datetime) -> str:

@@ -15,6 +15,7 @@ from aegis.core.money import Nanos
 from aegis.sandbox.exchange import Asked, Reply, Unreadable, clip, credential, reply_json
 from aegis.sandbox.room import Document, Room
 from aegis.sandbox.service import Service, find, route
+from aegis.sandbox.services.bills import keep, twilio_records
 
 BODY_MAX, TWIML_MAX = 1_600, 4_000
 NUMBER = r"\+[1-9]\d{6,14}"
@@ -105,10 +106,15 @@ def _message(asked: Asked, room: Room, found: re.Match[str]) -> Reply:
     }
     made["uri"] = f"/2010-04-01/Accounts/{found['account']}/Messages/{made['sid']}.json"
     room.put("message", made["sid"], {"to": form["To"], "body": clip(body, BODY_MAX), "segments": parts})
-    return _sent(made, body, parts * room.terms.prices.message_segment, {"messages": 1, "segments": parts})
+    return _sent(
+        "sms", asked, room, made, body, parts * room.terms.prices.message_segment, {"messages": 1, "segments": parts}
+    )
 
 
-def _sent(made: Document, text: str, cost: Nanos, usage: dict[str, int]) -> Reply:
+def _sent(
+    category: str, asked: Asked, room: Room, made: Document, text: str, cost: Nanos, usage: dict[str, int]
+) -> Reply:
+    keep(room, asked, category, cost, usage)
     return reply_json(201, made, line=clip(f"to {made['to']}: {text}"), billed=cost, usage=usage)
 
 
@@ -145,7 +151,9 @@ def _call(asked: Asked, room: Room, found: re.Match[str]) -> Reply:
     made = {**_common("CA", asked, room, found, form), "direction": "outbound-api", "duration": None}
     made["uri"] = f"/2010-04-01/Accounts/{found['account']}/Calls/{made['sid']}.json"
     room.put("call", made["sid"], {"to": form["To"], "spoken": clip(spoken, BODY_MAX)})
-    return _sent(made, f"call: {spoken}", room.terms.prices.call_minute, {"calls": 1, "minutes": 1})
+    return _sent(
+        "calls", asked, room, made, f"call: {spoken}", room.terms.prices.call_minute, {"calls": 1, "minutes": 1}
+    )
 
 
 def _account(_asked: Asked, _room: Room, found: re.Match[str]) -> Reply:
@@ -188,6 +196,7 @@ _ACCOUNT = r"/2010-04-01/Accounts/(?P<account>AC[0-9a-fA-F]{32})"
 ROUTES = (
     route("GET", rf"{_ACCOUNT}\.json", _account),
     route("GET", rf"{_ACCOUNT}/(Messages|Calls)/(?P<sid>(SM|CA)[0-9a-f]{{32}})\.json", _kept),
+    route("GET", rf"{_ACCOUNT}/Usage/Records\.json", twilio_records),
     route("POST", rf"{_ACCOUNT}/Messages\.json", _message),
     route("POST", rf"{_ACCOUNT}/Calls\.json", _call),
 )
