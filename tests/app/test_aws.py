@@ -10,9 +10,13 @@ from tests.finance.aws_sandbox import SandboxAws
 from aegis.app.aws import PLANS
 from aegis.config.load import load
 from aegis.config.settings import Config
+from aegis.connectors.cloudwatch import datum
 from aegis.core.errors import BadInput, ConfigError, ServiceError
+from aegis.core.telemetry import DeliveryEnded, LevelCrossed
 from aegis.finance.aws_account import AwsAccount
 from aegis.finance.aws_steps import AwsPlan
+from aegis.incidents.metric_batches import MetricBatches
+from aegis.testing import START, FakeSink
 
 pytestmark = pytest.mark.anyio
 
@@ -39,7 +43,7 @@ def configured(folder: Path, *, limit: str = "20.00", budgets: str = BUDGETS, aw
     topics = "" if "topics" in aws else f"  topics: {TOPICS}\n"
     file.write_text(
         f"budgets:\n{budgets.replace('LIMIT', limit)}{PEOPLE}"
-        f"connectors: {{cloudwatch: {{region: eu-central-1}}}}\naws:\n  prefix: aegis\n{topics}{aws}"
+        f"connectors: {{cloudwatch: {{region: eu-central-1}}, slack: {{token: env:SLACK, channel: '#a'}}}}\naws:\n  prefix: aegis\n{topics}{aws}"
     )
     return load(file)
 
@@ -193,6 +197,20 @@ async def test_alarms_watch_what_we_publish_and_what_aws_expects_to_charge(tmp_p
     assert (billed["Namespace"], billed["MetricName"], billed["Threshold"]) == ("AWS/Billing", "EstimatedCharges", 75.0)
     assert billed["AlarmActions"] == ["arn:aws:sns:us-east-1:000000000000:spend"]
     assert {"Name": "ServiceName", "Value": "AmazonAthena"} in alarms(aws)["aegis-billing-scan-emergency"]["Dimensions"]
+
+
+async def test_an_alarm_of_ours_is_about_a_metric_that_is_published(tmp_path: Path, aws: SandboxAws) -> None:
+    await apply(aws, configured(tmp_path), "alarms")
+    sink = FakeSink()
+    batches = MetricBatches(sink)
+    batches(LevelCrossed(at=START, budget="scan", window="2026-11", level="emergency", spent=1, limit=1))
+    batches(DeliveryEnded(at=START, service="slack", incident_id="inc-1", outcome="dead"))
+    await batches.tick(START)
+    published = [datum(point) for points in sink.pushed for point in points]
+    for name in ("aegis-level-scan-emergency", "aegis-undelivered-slack"):
+        alarm = alarms(aws)[name]
+        metric = next(one for one in published if one["MetricName"] == alarm["MetricName"])
+        assert sorted(map(str, metric["Dimensions"])) == sorted(map(str, alarm["Dimensions"])), name
 
 
 async def test_an_alarm_that_somebody_changed_is_put_back(tmp_path: Path, aws: SandboxAws) -> None:

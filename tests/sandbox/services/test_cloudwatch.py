@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.sandbox.places import Client
 
-from aegis.sandbox.cbor import read_cbor
+from aegis.sandbox.cbor import read_cbor, write_cbor
 from aegis.sandbox.exchange import Unreadable
 
 pytestmark = pytest.mark.anyio
@@ -66,6 +66,17 @@ async def test_a_request_that_is_not_signed_is_refused(client: Client) -> None:
 )
 def test_cbor_is_read(text: bytes, value: object) -> None:
     assert read_cbor(text) == value
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False) | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+        max_leaves=20,
+    )
+)
+def test_what_is_written_is_read_again(value: object) -> None:
+    assert read_cbor(write_cbor(value)) == value
 
 
 @given(st.binary(max_size=200))
