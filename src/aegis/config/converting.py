@@ -17,6 +17,7 @@ from aegis.config.sections.people import ContactSection, InhibitionSection
 from aegis.config.sections.reports import WeeklySection
 from aegis.config.sections.root import (
     AccountsSection,
+    AnomaliesSection,
     BackupSection,
     EmergencySection,
     HeartbeatSection,
@@ -92,13 +93,7 @@ def settings(root: RootSection) -> Config:
         emergency=_emergency(root.emergency),
         reconcile=reconciling(root.reconcile),
         aws=_aws(root.aws, root.contacts),
-        anomalies=AnomalyPolicy(
-            on=root.anomalies.on,
-            detectors=frozenset(root.anomalies.detectors),
-            least=root.anomalies.at_least_usd,
-            every_ms=root.anomalies.every,
-            quiet_ms=root.anomalies.quiet,
-        ),
+        anomalies=_anomalies(root.anomalies),
         detection=Detecting(
             rules=tuple(Path(folder).expanduser() for folder in root.detection.rules),
             shipped=root.detection.shipped,
@@ -115,6 +110,16 @@ def settings(root: RootSection) -> Config:
         ),
         gateway=_gateway(root.gateway),
         sandbox=SandboxSettings(host=sandbox_host.strip("[]"), port=int(sandbox_port), seed=root.sandbox.seed),
+    )
+
+
+def _anomalies(section: AnomaliesSection) -> AnomalyPolicy:
+    return AnomalyPolicy(
+        on=section.on,
+        detectors=frozenset(section.detectors),
+        least=section.at_least_usd,
+        every_ms=section.every,
+        quiet_ms=section.quiet,
     )
 
 
