@@ -1,7 +1,7 @@
 """Deliveries: how many a second leave through the durable outbox, and how soon the first page and chat message are out.
 
 `sustained`: eight services with their real connectors and the real outbound client, every delivery leased, sent and
-recorded durably; a process beside it answers at once; no lane keeps a pace. `bare_aiohttp`: the requests alone.
+recorded durably; a process beside it answers at once; no lane keeps a pace. `bare_own`, `bare_aiohttp`: the requests alone.
 `path` is `bench path`.
 """
 
@@ -10,6 +10,8 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,11 @@ import anyio
 
 from aegis.app import open_app
 from aegis.app.opening import Machine
-from aegis.core.ports import Work
+from aegis.app.system import SystemClock
+from aegis.core.ports import HttpRequest, Work
 from aegis.incidents.lane import LaneRule
 from aegis.rehearsal.sandboxed import SandboxKeys, sandbox_config
+from aegis.transport.http import OutboundHttp
 from bench import path
 from bench._answering import answering
 from bench.store import SERVICES, deliveries, incident
@@ -49,17 +53,18 @@ async def sustained(home: Path) -> dict[str, float]:
     return {"deliveries_per_s": round(number / took), "sender_cpu_us": round(cpu / number * 1e6)}
 
 
-async def bare(count: int) -> dict[str, float]:
-    """The floor: as many requests of 2 kB with aiohttp alone, as many at once, to the same process."""
-    import aiohttp
+Ask = Callable[[str, bytes], Awaitable[object]]
 
+
+async def bare(open_client: Callable[[], AbstractAsyncContextManager[Ask]]) -> dict[str, float]:
+    """The floor: requests of 2 kB alone, as many at once as there are lanes, to the same process."""
+    count = INCIDENTS * len(SERVICES) // 2
     body, numbers = b"x" * 2_000, iter(range(count))
-    async with answering() as serving, aiohttp.ClientSession() as session:
+    async with answering() as serving, open_client() as ask:
 
         async def sender() -> None:
             for _ in numbers:
-                async with session.post(f"{serving.url}/splunk/x", data=body) as answer:
-                    await answer.read()
+                await ask(f"{serving.url}/splunk/x", body)
 
         began, began_cpu = time.perf_counter(), time.process_time()
         async with anyio.create_task_group() as tasks:
@@ -67,6 +72,34 @@ async def bare(count: int) -> dict[str, float]:
                 tasks.start_soon(sender)
         took, cpu = time.perf_counter() - began, time.process_time() - began_cpu
     return {"requests_per_s": round(count / took), "cpu_us": round(cpu / count * 1e6)}
+
+
+@asynccontextmanager
+async def own() -> AsyncIterator[Ask]:
+    """The product's client, with everything that it checks."""
+    http = OutboundHttp(clock=SystemClock(), observer=lambda _happened: None)
+
+    async def ask(url: str, body: bytes) -> object:
+        return await http.send(HttpRequest(service="splunk", method="POST", url=url, body=body))
+
+    try:
+        yield ask
+    finally:
+        await http.close()
+
+
+@asynccontextmanager
+async def aiohttp() -> AsyncIterator[Ask]:
+    """The client that it replaced, without any check."""
+    from aiohttp import ClientSession
+
+    async with ClientSession() as session:
+
+        async def ask(url: str, body: bytes) -> object:
+            async with session.post(url, data=body) as answer:
+                return await answer.read()
+
+        yield ask
 
 
 async def _rounds() -> dict[str, Any]:
@@ -80,7 +113,8 @@ async def _rounds() -> dict[str, Any]:
 def run() -> dict[str, Any]:
     return {
         "services": len(SERVICES),
-        "bare_aiohttp": anyio.run(bare, INCIDENTS * len(SERVICES) // 2, backend_options={"use_uvloop": True}),
+        "bare_own": anyio.run(bare, own, backend_options={"use_uvloop": True}),
+        "bare_aiohttp": anyio.run(bare, aiohttp, backend_options={"use_uvloop": True}),
         "sustained": anyio.run(_rounds, backend_options={"use_uvloop": True}),
         "path": path.run(),
         "goal": "sustained >= 2,000 a second; queued p95 <= 80 ms, first page and chat sent p95 <= 150 ms",
