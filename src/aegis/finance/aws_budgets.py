@@ -175,12 +175,12 @@ def _update(held: AwsBudget, one: AwsBudget, account: str) -> Iterator[AwsStep]:
         if was != now
     ]
     if changed:
-        request = {"AccountId": account, "NewBudget": one.request()}
+        request: dict[str, Any] = {"AccountId": account, "NewBudget": one.request()}
         yield _step("update", one.name, ", ".join(changed), "update_budget", request)
     about = {"AccountId": account, "BudgetName": one.name}
     for amount in sorted(set(one.notices) - set(held.notices)):
         people = [_subscriber(who) for who in sorted(one.notices[amount])]
-        request: dict[str, Any] = {**about, "Notification": _notice(amount), "Subscribers": people}
+        request = {**about, "Notification": _notice(amount), "Subscribers": people}
         yield _step("update", one.name, f"also tells at {dollars(amount)}", "create_notification", request)
     for amount in sorted(set(one.notices) & set(held.notices)):
         yield from _people(held.notices[amount], one.notices[amount], amount, about)
