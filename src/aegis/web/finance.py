@@ -58,6 +58,13 @@ def router(app: App) -> APIRouter:
         report = await costs_of(watch.hours.database, app.governor.prices, app.clock.now(), days)
         return _json(document(report))
 
+    _ahead(routes, app, watch)
+    return routes
+
+
+def _ahead(routes: APIRouter, app: App, watch: Watching) -> None:
+    """What comes, and what came otherwise than expected."""
+
     @routes.get("/forecast")
     async def forecast(
         budget: Annotated[str, Query(max_length=200)] = "",
@@ -71,11 +78,6 @@ def router(app: App) -> APIRouter:
             made.append(await total_forecast(watch.hours, now, days))
         return _json({"schema": "aegis.forecast/1", "forecasts": [forecast_row(one) for one in made]})
 
-    _anomalies(routes, watch)
-    return routes
-
-
-def _anomalies(routes: APIRouter, watch: Watching) -> None:
     @routes.get("/anomalies")
     async def anomalies(limit: Annotated[int, Query(ge=1, le=LISTED_MAX)] = 100) -> Response:
         """The newest anomalies in spending, newest first."""
