@@ -5,6 +5,7 @@
     demo [...]     run `aegis demo` (a recorded attack against a sandbox; no account, no key)
     test [--long]  format, lint, types, import rules and the whole test suite
     bench [NAME]   print benchmark figures as JSON (`bench` alone lists the names)
+    reference      write docs/reference again from the code
     lock           compile locks/*.txt again from pyproject.toml (developers only)
 
 Standard library only: this file makes the environment that everything else needs.
@@ -162,6 +163,11 @@ def bench(arguments: list[str]) -> None:
     run(PYTHON, "-m", "bench", *arguments, PYTHONPATH=str(ROOT))
 
 
+def reference(_: list[str]) -> None:
+    setup("dev.txt")
+    run(PYTHON, "-m", "tools.reference", PYTHONPATH=str(ROOT))
+
+
 def lock(_: list[str]) -> None:
     """Compile the three locks: hashes, no address, good for every Python from 3.11 on."""
     setup("dev.txt")
@@ -174,7 +180,14 @@ def lock(_: list[str]) -> None:
     run(*compile_, "--all-extras", "--group", "dev", "-c", "locks/dev.txt", "-o", "locks/all.txt")
 
 
-COMMANDS = {"setup": lambda _: setup("core.txt"), "demo": demo, "test": test, "bench": bench, "lock": lock}
+COMMANDS = {
+    "setup": lambda _: setup("core.txt"),
+    "demo": demo,
+    "test": test,
+    "bench": bench,
+    "reference": reference,
+    "lock": lock,
+}
 
 
 def main() -> None:

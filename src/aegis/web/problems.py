@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from aegis.core.errors import AegisError, BadInput, BudgetExceeded, ConfigError, Refused, ServiceError, StoreError
 
-_STATUS: tuple[tuple[type[AegisError], int, str], ...] = (
+STATUS: tuple[tuple[type[AegisError], int, str], ...] = (
     (BadInput, 400, "bad_input"),
     (BudgetExceeded, 429, "budget_exceeded"),
     (Refused, 429, "refused"),
@@ -36,7 +36,8 @@ def problem(status: int, code: str, detail: str, *, headers: Mapping[str, str] |
     return Response(orjson.dumps(document), status, dict(headers or {}), "application/problem+json")
 
 
-def _bad_input(code: str) -> int:
+def bad_input_status(code: str) -> int:
+    """The status of a `BadInput`, by its code."""
     if code.startswith("no_such_"):
         return 404
     return {"too_large": 413, "stale_form": 403}.get(code, 400)
@@ -45,10 +46,10 @@ def _bad_input(code: str) -> int:
 async def on_error(_: Request, error: Exception) -> Response:
     """The answer to any error of the core."""
     assert isinstance(error, AegisError)
-    for kind, status, code in _STATUS:
+    for kind, status, code in STATUS:
         if isinstance(error, kind):
             if isinstance(error, BadInput):
-                return problem(_bad_input(error.code), error.code, str(error))
+                return problem(bad_input_status(error.code), error.code, str(error))
             wait = error.retry_after_ms if isinstance(error, Refused | ServiceError) else None
             headers = {"Retry-After": str(-(-wait // 1000))} if wait is not None else None
             return problem(status, code, str(error), headers=headers)
