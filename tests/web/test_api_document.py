@@ -20,6 +20,7 @@ pytestmark = pytest.mark.anyio
         ("POST", "/api/silences", {"matchers": []}, 422, "not_as_described"),
         ("PUT", "/api/silences", None, 405, "method_not_allowed"),
         ("GET", "/api/nothing", None, 404, "no_such_path"),
+        ("GET", "/api/incidents/a%0Ab", None, 404, "no_such_path"),
         ("GET", "/api/forecast?budget=none", None, 404, "no_such_budget"),
         ("POST", "/api/contacts/nobody/test", None, 404, "no_such_contact"),
     ],

@@ -9,6 +9,7 @@ from importlib.resources import files
 
 import anyio
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
@@ -105,7 +106,15 @@ def create(
     later = Later(desk)
     mounts = [Mount("/inbound", Later(inbound)), Mount("/", later)]
     routes = [*_health(app), _metrics(app, metrics), *sign_in_routes(app, access), _static(), *mounts]
-    return Face(Guard(Starlette(routes=routes), access=access, hosts=hosts), later, _gateway(app))
+    outer = Starlette(routes=routes, exception_handlers={HTTPException: _not_served})
+    return Face(Guard(outer, access=access, hosts=hosts), later, _gateway(app))
+
+
+async def _not_served(_: Request, error: Exception) -> Response:
+    """What fits no route here, as any other refusal is told: a mount takes every path but one with a line feed in it."""
+    assert isinstance(error, HTTPException)
+    code = "no_such_path" if error.status_code == 404 else "refused"
+    return problem(error.status_code, code, str(error.detail), headers=error.headers)
 
 
 def _gateway(app: App) -> Gateway | None:

@@ -125,3 +125,18 @@ async def test_an_upstream_may_keep_its_answers_and_a_key_may_refuse_them(tmp_pa
             one, other = await stage.key("one"), await stage.key("other", cache="never")
             assert [(await ask(stage, one))[0] for _ in range(2)] == ["miss", "hit"]
             assert [(await ask(stage, other))[0] for _ in range(2)] == ["off", "off"]
+
+
+async def test_a_body_nested_deeper_than_can_be_written_is_the_callers_mistake_also_where_only_the_key_holds_it(
+    tmp_path: Path,
+) -> None:
+    """A dialect leaves the metadata out, so that nothing but the cache's key would be written with it."""
+    deep: dict[str, Any] = {}
+    for _ in range(300):
+        deep = {"in": deep}
+    async with staged(tmp_path) as stage:
+        key = await stage.key(cache="always")
+        body = {"model": "claude-haiku-4-5", "input": "hello", "metadata": deep}
+        status, _, told = await stage.post("/v1/responses", body, key)
+        assert (status, told["error"]["code"]) == (400, "too_deep")
+        assert asked(stage) == 0

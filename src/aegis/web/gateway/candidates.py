@@ -19,6 +19,7 @@ from aegis.app.keyring import Grant
 from aegis.core.calls import Call
 from aegis.core.errors import BadInput
 from aegis.core.metering.bounds import Bounded
+from aegis.core.metering.writing import written
 from aegis.core.money import Nanos
 from aegis.web.gateway.asked import Asked
 from aegis.web.gateway.azure import deployment_path, without_tier
@@ -104,7 +105,7 @@ class Work:
 
 def cache_key(work: Work, one: Candidate) -> str:
     """All that an answer depends on but the model, which the governor's cache adds itself; first of all, the key of who
-    asks: nobody is ever given what another was told.
+    asks: nobody is ever given what another was told. Raises `BadInput` for a body nested deeper than can be written.
     """
     asked = {name: value for name, value in work.body.items() if name != "model"}
     said = [work.asked.headers.get(name, b"") for name in (b"anthropic-version", b"anthropic-beta")]
@@ -115,7 +116,7 @@ def cache_key(work: Work, one: Candidate) -> str:
         one.upstream.settings.name.encode(),
         str(sorted(one.bounded.worst.items())).encode(),
         *said,
-        orjson.dumps(asked, option=orjson.OPT_SORT_KEYS),
+        written(asked, orjson.OPT_SORT_KEYS),
     )
     for part in parts:
         digest.update(len(part).to_bytes(8, "big") + part)
