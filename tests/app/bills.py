@@ -1,16 +1,15 @@
 """A whole Aegis beside a sandbox whose vendors tell their bills, with a clock that can be set."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
 
 from aegis.app import App, Machine, open_app
 from aegis.app.reconciling import Reconciling
-from aegis.config.load import load
 from aegis.core.calls import Call
 from aegis.core.ports import HttpRequest
 from aegis.core.references import Reference
@@ -21,7 +20,6 @@ from aegis.sandbox.world import World
 from aegis.testing import FakeClock
 from aegis.transport.http import OutboundHttp
 
-DAY = timedelta(days=1)
 NOON = datetime(2026, 11, 18, 12, 0, tzinfo=UTC)
 MODEL = "claude-haiku-4-5"
 ADMIN = {"SANDBOX_ADMIN": Secret("sk-ant-admin-sandbox")}
@@ -104,13 +102,15 @@ def price(usage: dict[str, int]) -> int:
 
 
 @asynccontextmanager
-async def billed(home: Path, *, more: str = "", at: datetime = NOON) -> AsyncIterator[Billed]:
+async def billed(
+    home: Path, *, more: str = "", at: datetime = NOON, extra: Sequence[str] = ()
+) -> AsyncIterator[Billed]:
     """Nothing goes on in the background: tests take its turns themselves."""
     home.mkdir(mode=0o700, exist_ok=True)
     clock = FakeClock(at)
     world = World(clock=clock)
     async with serve(world) as serving:
-        config = sandbox_config(serving, more=BUDGET + more)
+        config = sandbox_config(serving, more=BUDGET + more, extra=extra)
         services = dict(config.services)
         for name in ("anthropic", "openai"):
             base = f"{serving.url}/{name}"
@@ -126,4 +126,4 @@ async def billed(home: Path, *, more: str = "", at: datetime = NOON) -> AsyncIte
         await http.close()
 
 
-__all__ = ["DAY", "NOON", "Billed", "billed", "load"]
+__all__ = ["NOON", "Billed", "billed"]

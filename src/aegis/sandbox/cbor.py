@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from datetime import datetime
 from typing import Any
 
 from aegis.sandbox.exchange import Unreadable
@@ -87,7 +88,7 @@ class _Reader:
 
 
 def write_cbor(value: Any) -> bytes:
-    """A JSON value as CBOR: maps, lists, texts, numbers, truth and null."""
+    """A JSON value as CBOR: maps, lists, texts, numbers, times, truth and null."""
     match value:
         case None | bool():
             return {False: b"\xf4", True: b"\xf5", None: b"\xf6"}[value]
@@ -98,6 +99,8 @@ def write_cbor(value: Any) -> bytes:
         case str():
             text = value.encode()
             return _head(3, len(text)) + text
+        case datetime():
+            return b"\xc1" + write_cbor(int(value.timestamp()))  # a tag: seconds since 1970
         case list():
             return _head(4, len(value)) + b"".join(write_cbor(one) for one in value)
     pairs = (write_cbor(str(name)) + write_cbor(one) for name, one in value.items())

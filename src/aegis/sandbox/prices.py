@@ -39,6 +39,8 @@ class PriceList:
     """Every price of the sandbox. Twilio: a message segment and a begun minute of a call within the USA."""
 
     models: Mapping[str, ModelPrice] = field(default_factory=dict)
+    bedrock: ModelPrice = ModelPrice(service="bedrock", input=usd("1"), output=usd("5"))
+    """Whatever is asked there: the list price of Claude Haiku 4.5."""
     message_segment: Nanos = MESSAGE_SEGMENT
     call_minute: Nanos = CALL_MINUTE
 

@@ -20,9 +20,15 @@ from aegis.sandbox.records import Record, Tally, secrets_of
 from aegis.sandbox.registry import SERVICES
 from aegis.sandbox.room import Document, Room, Terms
 from aegis.sandbox.service import Service
+from aegis.sandbox.services import bills
 
 NOTED = ("prometheus",)
 """Services that are not spoken to over this HTTP: others count them with `World.note`."""
+
+
+CHARGED_BY_AWS = ("bedrock", "athena")
+ACCOUNTS = ("ce", "cloudwatch")
+"""Where AWS tells what its services cost and how much of them was used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +81,9 @@ class World:
         changes = self._rooms[service.name].take_changes()
         tally.add(record, reply.usage)
         self._write({"service": service.name, "record": record, "usage": reply.usage, "changes": changes})
+        for account in ACCOUNTS if service.name in CHARGED_BY_AWS and reply.usage else ():
+            bills.keep(self._rooms[account], asked, service.name, reply.billed, reply.usage)
+            self._write({"service": account, "changes": self._rooms[account].take_changes()})
 
     def note(self, name: str, line: str) -> None:
         """Count something that a service got in another way (a scrape)."""

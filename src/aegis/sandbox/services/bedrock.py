@@ -66,11 +66,13 @@ def _converse(asked: Asked, room: Room, found: re.Match[str]) -> Reply:
         "metrics": {"latencyMs": 240},
     }
     meters = {"input_tokens": usage["inputTokens"], "output_tokens": usage["outputTokens"]}
+    cost = room.terms.prices.bedrock.cost(**meters)
+    meters |= {"requests": 1}
     if found["stream"]:
         line = f"{found['model']}: {clip(text, 80)}"
         chunks = tuple(_frames(reply, text))
-        return Reply(status=200, chunks=chunks, content_type=STREAM_TYPE, line=line, usage=meters)
-    return reply_json(200, reply, line=f"{found['model']}: {clip(text, 80)}", usage=meters)
+        return Reply(status=200, chunks=chunks, content_type=STREAM_TYPE, line=line, billed=cost, usage=meters)
+    return reply_json(200, reply, line=f"{found['model']}: {clip(text, 80)}", billed=cost, usage=meters)
 
 
 def _frames(reply: dict[str, Any], text: str) -> Iterator[bytes]:

@@ -16,6 +16,7 @@ from aegis.sandbox.exchange import Asked, Reply, Unreadable, clip, read_json, re
 from aegis.sandbox.room import Document, Room
 from aegis.sandbox.service import Service, find, route
 from aegis.sandbox.services.cloudwatch_alarms import OPERATIONS, Answered, Work
+from aegis.sandbox.services.cloudwatch_metrics import get_metric_data
 
 BODY_MAX = 1024 * 1024
 METRICS_MAX, DIMENSIONS_MAX = 1_000, 30
@@ -133,7 +134,7 @@ def failure(status: int, retry_after_s: int | None) -> Reply:
     return reply_json(status, body, headers={"x-amzn-errortype": code, **wait})
 
 
-_OPERATIONS: Mapping[str, Work] = {"PutMetricData": _put, **OPERATIONS}
+_OPERATIONS: Mapping[str, Work] = {"PutMetricData": _put, "GetMetricData": get_metric_data, **OPERATIONS}
 ROUTES = (
     route("POST", r"/service/GraniteServiceVersion20100801/operation/([A-Za-z]{1,60})", _operation),
     route("POST", r"/?", _query),
