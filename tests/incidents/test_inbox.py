@@ -80,7 +80,9 @@ async def test_whoever_took_it_on_may_still_escalate_it() -> None:
         await box.take(says(there, known, "escalate", name="4"))
         await there.after(60)
         await there.send()
-    assert len(there.told("sms")) == 1, "what is over is not escalated"
+    changes = [notification.change for _, notification, _ in there.messengers["sms"].told]
+    assert changes == ["escalated", "resolved"], "what is over is not escalated; who was told hears its end"
+    assert there.told("phone") == []
 
 
 async def test_a_delivery_that_comes_again_is_no_second_note() -> None:
