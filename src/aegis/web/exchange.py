@@ -21,6 +21,8 @@ _FORBIDDEN: Final = bytes({*range(32), 127} - {*b"\t\r\n"})
 """No header holds controls (RFC 9110 5.5)."""
 AT_ONCE: Final = 32 * 1024
 """What is held at most until the end of the turn: half of what the connection buffers before it says stop."""
+TOO_SLOW: Final = 408
+"""Its connection is closed (RFC 9110 15.5.9): the rest of the body is not waited for."""
 _FAILED: Final = b"Internal Server Error"
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _GONE: Final = {"type": "http.disconnect"}
@@ -141,6 +143,8 @@ class Exchange:
     def _head(self, status: int, headers: list[tuple[bytes, bytes]]) -> tuple[bytes, int | None]:
         """The head of the answer, and the length that it tells."""
         length: int | None = None
+        if status == TOO_SLOW:
+            self.keep_alive = False
         parts = [_STATUS[status]]
         for name, value in headers:
             if name == b"content-length":

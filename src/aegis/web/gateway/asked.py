@@ -22,10 +22,10 @@ AWS_SCHEME: Final = b"aws4-hmac-sha256"
 
 
 class Bodies:
-    """Room for bodies in memory, over all requests."""
+    """Room for bodies in memory, over all requests; `seconds` is how long one may take to come."""
 
-    def __init__(self) -> None:
-        self.bytes = 0
+    def __init__(self, seconds: float = BODY_SECONDS) -> None:
+        self.bytes, self.seconds = 0, seconds
 
 
 class Asked:
@@ -91,35 +91,36 @@ async def read_raw(asked: Asked, receive: Receive, room: Bodies) -> bytes:
     length = asked.headers.get(b"content-length", b"")
     if length and (not length.isdigit() or int(length) > BODY_MAX):
         raise Refusal(413, f"the body is longer than {BODY_MAX} bytes", code="too_large")
-    message = await receive()
-    raw: bytes = message.get("body", b"")
-    if message.get("more_body"):
-        raw = await _rest(raw, receive, room)
-    elif message["type"] != "http.request":
-        raise Refusal(400, "the client left", code="left")
-    return raw
+    try:
+        with anyio.fail_after(room.seconds):
+            message = await receive()
+            raw: bytes = message.get("body", b"")
+            if message.get("more_body"):
+                return await _rest(raw, receive, room)
+            if message["type"] != "http.request":
+                raise Refusal(400, "the client left", code="left")
+            return raw
+    except TimeoutError:
+        raise Refusal(408, "the body did not come in time", code="too_slow") from None
 
 
 async def _rest(first: bytes, receive: Receive, room: Bodies) -> bytes:
     parts, size = [first], len(first)
     room.bytes += size
     try:
-        with anyio.fail_after(BODY_SECONDS):
-            while True:
-                message = await receive()
-                if message["type"] != "http.request":
-                    raise Refusal(400, "the client left", code="left")
-                part: bytes = message.get("body", b"")
-                parts.append(part)
-                size += len(part)
-                room.bytes += len(part)
-                if size > BODY_MAX:
-                    raise Refusal(413, f"the body is longer than {BODY_MAX} bytes", code="too_large")
-                if room.bytes > BODIES_MAX:
-                    raise Refusal(503, "too many long requests at one time", code="busy", retry_after_ms=1_000)
-                if not message.get("more_body"):
-                    return b"".join(parts)
-    except TimeoutError:
-        raise Refusal(408, "the body did not come in time", code="too_slow") from None
+        while True:
+            message = await receive()
+            if message["type"] != "http.request":
+                raise Refusal(400, "the client left", code="left")
+            part: bytes = message.get("body", b"")
+            parts.append(part)
+            size += len(part)
+            room.bytes += len(part)
+            if size > BODY_MAX:
+                raise Refusal(413, f"the body is longer than {BODY_MAX} bytes", code="too_large")
+            if room.bytes > BODIES_MAX:
+                raise Refusal(503, "too many long requests at one time", code="busy", retry_after_ms=1_000)
+            if not message.get("more_body"):
+                return b"".join(parts)
     finally:
         room.bytes -= size

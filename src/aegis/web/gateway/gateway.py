@@ -17,7 +17,7 @@ from aegis.core.ports import Clock, NewId
 from aegis.governor.governor import Governor
 from aegis.governor.reservation import Reservation
 from aegis.transport.relay import Answer
-from aegis.web.gateway.asked import Asked, Bodies, read_json
+from aegis.web.gateway.asked import BODY_SECONDS, Asked, Bodies, read_json
 from aegis.web.gateway.candidates import Candidate, Work, candidates, leading
 from aegis.web.gateway.dialects import Dialect
 from aegis.web.gateway.doorman import Doorman
@@ -66,15 +66,23 @@ class _Passed(Exception):
 
 
 class Gateway:
-    """An ASGI application for everything under `/v1`."""
+    """An ASGI application for everything under `/v1`; `body_seconds` is how long a body may take to come."""
 
-    def __init__(self, parts: GatewayParts, governor: Governor, *, clock: Clock, new_id: NewId) -> None:
+    def __init__(
+        self,
+        parts: GatewayParts,
+        governor: Governor,
+        *,
+        clock: Clock,
+        new_id: NewId,
+        body_seconds: float = BODY_SECONDS,
+    ) -> None:
         self._parts, self._governor, self._clock, self._new_id = parts, governor, clock, new_id
         self._doorman = Doorman(parts.keys, clock)
-        self._room, self._drains = Bodies(), Drains(parts.settings.drains)
+        self._room, self._drains = Bodies(body_seconds), Drains(parts.settings.drains)
         self._models, self._standing = Models(parts, clock), Standing(governor, clock)
         self._streams: dict[Stream, Reservation] = {}
-        self._stored = Stored(parts, governor, clock=clock, new_id=new_id)
+        self._stored = Stored(parts, governor, room=self._room, clock=clock, new_id=new_id)
         self.looks = self._stored.looks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -75,9 +75,9 @@ Handler = Callable[[_Task], Awaitable[Made]]
 class Stored:
     """Serves everything under `STORED`."""
 
-    def __init__(self, parts: GatewayParts, governor: Governor, *, clock: Clock, new_id: NewId) -> None:
+    def __init__(self, parts: GatewayParts, governor: Governor, *, room: Bodies, clock: Clock, new_id: NewId) -> None:
         self._parts, self._store, self._clock, self._new_id = parts, parts.batches, clock, new_id
-        self._doorman, self._room = Doorman(parts.keys, clock), Bodies()
+        self._doorman, self._room = Doorman(parts.keys, clock), room
         self._holds = Holds(governor, parts.batches)
         self.looks = Looks(parts, self._holds, parts.batches, clock)
         self._routes: tuple[tuple[str, re.Pattern[bytes], str, Handler], ...] = (
