@@ -29,6 +29,8 @@ OWN_TESTS = {
     "docs/simulate.md": "tests/cli/test_simulate_docs.py",
 }
 """Pages whose own test runs every `$ aegis` line of theirs."""
+FOLDERS = {"docs/runbooks": "runbook"}
+"""Folders of pages that are run by one test together: the one that speaks of the folder."""
 ELSEWHERE = {
     "aegis up": "tests/cli/test_up.py",
     "aegis config reload": "tests/cli/test_reload.py",
@@ -39,7 +41,7 @@ ELSEWHERE = {
 }
 """Commands that serve until they are ended, need one that does, or take many seconds (these are run here with `--long`),
 and the test that does the same."""
-LINES = re.compile(r"\^\\\$ aegis \(\.\+\)\$")
+LINES = re.compile(r"\\\$ aegis \(\.\+\)")
 """How the tests of pages find the commands: lines that begin with the prompt."""
 
 
@@ -107,14 +109,25 @@ PREPARED = {
 """Pages whose commands are run here, each in the place that it speaks of."""
 
 
+def _own_test(page: str) -> str:
+    """The test that runs a page, by its path; empty when there is none."""
+    folder = FOLDERS.get(str(Path(page).parent))
+    if page in OWN_TESTS or folder is None:
+        return OWN_TESTS.get(page, "")
+    tests = sorted((ROOT / "tests").rglob(f"test_*{folder}*.py"))
+    return tests[0].relative_to(ROOT).as_posix() if tests else ""
+
+
 def _elsewhere(words: list[str], *, long: bool) -> bool:
     return f"aegis {' '.join(words)}" in ELSEWHERE and not (long and words[0] == "drill")
 
 
 def test_every_page_with_commands_has_them_run() -> None:
     with_commands = {page for page in pages() if shown(page) and not page.startswith(REFERENCE)}
+    alone = {page for page in with_commands - PREPARED.keys() if not _own_test(page)}
 
-    assert with_commands == OWN_TESTS.keys() | PREPARED.keys()
+    assert not alone, "give each a test of its own, or a place in this one"
+    assert OWN_TESTS.keys() | PREPARED.keys() <= with_commands, "nobody looks for commands that are shown no more"
 
 
 @pytest.mark.parametrize("page", [page for page in pages() if shown(page) and not page.startswith(REFERENCE)])
@@ -122,12 +135,12 @@ def test_every_line_with_a_command_begins_with_the_prompt(page: str) -> None:
     assert [line for line in shown(page) if not line.startswith("$ aegis ")] == []
 
 
-@pytest.mark.parametrize("page", OWN_TESTS)
+@pytest.mark.parametrize("page", [page for page in pages() if shown(page) and _own_test(page)])
 def test_the_own_test_of_a_page_runs_what_it_shows(page: str) -> None:
-    text = (ROOT / OWN_TESTS[page]).read_text(encoding="utf-8")
+    text, path = (ROOT / _own_test(page)).read_text(encoding="utf-8"), Path(page)
 
     assert LINES.search(text), "it looks for the lines with commands"
-    assert Path(page).name in text or f'"{Path(page).stem}"' in text, "of this page"
+    assert path.name in text or f'"{path.stem}"' in text or str(path.parent) in FOLDERS, "of this page"
 
 
 @pytest.mark.parametrize("page", PREPARED)
