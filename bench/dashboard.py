@@ -4,11 +4,13 @@ the strict policy; and what it costs of a core (client and server together), whi
 
 from __future__ import annotations
 
+import os
 import random
 import statistics
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -214,11 +216,22 @@ async def _page(client: aiohttp.ClientSession, address: str, rounds: int) -> dic
     }
 
 
+@contextmanager
+def _home() -> Iterator[Path]:
+    """An empty folder, or the one that AEGIS_BENCH_STORE names: its store is filled once and used again."""
+    if kept := os.environ.get("AEGIS_BENCH_STORE"):
+        Path(kept).mkdir(mode=0o700, parents=True, exist_ok=True)
+        yield Path(kept)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
 def run(*, long: bool = False) -> dict[str, Any]:
     sizes, now = SIZES[long], datetime.now(UTC)
-    with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder)
-        filled(home / "aegis.db", sizes, now)
+    with _home() as home:
+        if not (home / "aegis.db").exists():
+            filled(home / "aegis.db", sizes, now)
         measured = anyio.run(_measure, home, ROUNDS[long])
     worst = max(measured, key=lambda name: measured[name]["p95_ms"])
     return {
