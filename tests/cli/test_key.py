@@ -50,7 +50,7 @@ def test_limits_change_what_is_named_and_nothing_else(here: Place) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [("--daily", "much"), ("--from", "here"), ("--route", "files"), ("--tag", "key=x"), ("--expires", "soon")],
+    [("--daily", "much"), ("--from", "here"), ("--route", "fax"), ("--tag", "key=x"), ("--expires", "soon")],
 )
 def test_a_limit_that_cannot_be_is_refused_and_no_key_is_made(here: Place, wrong: tuple[str, str]) -> None:
     refused = here.run("key", "create", "bot", *wrong)
