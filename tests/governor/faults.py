@@ -79,7 +79,7 @@ FAULTS = {
     "a call is sent under an epoch that is over": Fault(HOLDER, "if hold.epoch != self._epoch:\n            raise", "if hold.epoch < 0:\n            raise", "I5"),
     "a doubtful report changes nothing": Fault(HOLDER, "self._doubtful = True\n            self", "self", "I1 I2 I3 I4 I5 I7 I8 I9"),
     "what a call freed is used in doubt": Fault(HELD, "self._reporting = []\n            return", "self.reported()\n            return", "I4"),
-    "a failed report is forgotten": Fault(HOLDER, "self._ended = ended + self._ended", "self._ended = self._ended", "I5"),
+    "a failed report is forgotten": Fault(HOLDER, "= ended + self._ended, late", "= self._ended, late", "I5"),
     "a lost call is told as a new one": Fault(HOLDER, "ended.hold.epoch != self._epoch and ended.hold.journalled", "False", "I5"),
     "a caller that gave up keeps what it got": Fault(HOLDER, "hold.bundle.give_back(hold.needs)", "pass", "I3"),
 }  # fmt: skip
