@@ -17,9 +17,10 @@ from bench import _peer
 TOOLS = Path(__file__).resolve().parents[2] / "shared" / "bench" / "gateway"
 MOCK, MOCK_STREAM, PROXY, PROXY_STREAM = 9101, 9102, 9111, 9112
 """Ports of the static upstream and of nginx in front of it (see `make_nginx_conf.py`)."""
-AEGIS, LITELLM = 9121, 9131
+AEGIS, LITELLM, PORTKEY = 9121, 9131, 9141
 START_SECONDS = 90
 LITELLM_NEEDS = "litellm[proxy]==1.106.2"
+PORTKEY_NEEDS = "@portkey-ai/gateway@1.15.2"
 
 CONFIG = """\
 server: {{listen: "127.0.0.1:{port}"}}
@@ -44,7 +45,7 @@ class Gateway:
 
     name: str
     url: str
-    header: str
+    headers: tuple[str, ...]
     pid: int
 
 
@@ -81,7 +82,7 @@ def aegis(folder: Path, upstream: int) -> Iterator[Gateway]:
         # The dashboard is loaded when it is first asked for, or soon after the start: not while others are measured.
         warm = ["wrk", "-t1", "-c1", "-d3s", "--timeout", "30s", f"http://127.0.0.1:{AEGIS}/"]
         subprocess.run(warm, check=True, capture_output=True)
-        yield Gateway("aegis", f"http://127.0.0.1:{AEGIS}/v1/chat/completions", f"Authorization: Bearer {key}", pid)
+        yield Gateway("aegis", f"http://127.0.0.1:{AEGIS}/v1/chat/completions", (f"Authorization: Bearer {key}",), pid)
 
 
 @contextmanager
@@ -94,8 +95,23 @@ def litellm(folder: Path, upstream: int) -> Iterator[Gateway]:
     command = [str(python.with_name("litellm")), "--config", str(config), "--port", str(LITELLM), "--num_workers", "1"]
     with _running(command, LITELLM, env, folder) as pid:
         yield Gateway(
-            "litellm", f"http://127.0.0.1:{LITELLM}/v1/chat/completions", "Authorization: Bearer sk-bench", pid
+            "litellm", f"http://127.0.0.1:{LITELLM}/v1/chat/completions", ("Authorization: Bearer sk-bench",), pid
         )
+
+
+@contextmanager
+def portkey(folder: Path, upstream: int) -> Iterator[Gateway]:
+    """Portkey's open gateway: a relay that picks the provider by headers, without keys, budgets or a record of its own."""
+    package = _peer.node_package("portkey", PORTKEY_NEEDS)
+    server = package / "node_modules" / "@portkey-ai" / "gateway" / "build" / "start-server.js"
+    headers = (
+        "Authorization: Bearer none",
+        "x-portkey-provider: openai",
+        f"x-portkey-custom-host: http://127.0.0.1:{upstream}/v1",
+    )
+    command = ["node", str(server), f"--port={PORTKEY}", "--headless"]
+    with _running(command, PORTKEY, {**os.environ, "TRUSTED_CUSTOM_HOSTS": "127.0.0.1,localhost"}, folder) as pid:
+        yield Gateway("portkey", f"http://127.0.0.1:{PORTKEY}/v1/chat/completions", headers, pid)
 
 
 @contextmanager

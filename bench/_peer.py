@@ -34,6 +34,19 @@ def python_of(name: str, *requirements: str) -> Path:
     return python
 
 
+def node_package(name: str, requirement: str) -> Path:
+    """The folder of `.bench/NAME` with a package of npm's in it, which is installed first if it is not there."""
+    folder = ROOT / ".bench" / name
+    stamp = folder / "installed"
+    if not stamp.exists() or stamp.read_text() != requirement:
+        print(f"installing {requirement} into {folder.relative_to(ROOT)} (once) ...", file=sys.stderr)
+        folder.mkdir(parents=True, exist_ok=True)
+        command = ["npm", "install", "--no-audit", "--no-fund", "--prefix", str(folder), requirement]
+        subprocess.run(command, check=True, timeout=SECONDS_MAX, capture_output=True)
+        stamp.write_text(requirement)
+    return folder
+
+
 def measured(name: str, script: str, *requirements: str) -> dict[str, Any]:
     """What `bench/peers/SCRIPT` prints on its last line, a JSON object. Raises `CalledProcessError` when it fails."""
     done = subprocess.run(
