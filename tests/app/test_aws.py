@@ -263,6 +263,31 @@ async def test_credits_and_offers_are_read(aws: SandboxAws) -> None:
     assert [one.percent for one in offers] == sorted((one.percent for one in offers), reverse=True)
 
 
+async def test_a_list_that_is_not_there_is_empty(tmp_path: Path, aws: SandboxAws) -> None:
+    await apply(aws, configured(tmp_path), "budgets")
+
+    class Without(SandboxAws):
+        async def call(self, service: str, client: str, operation: str, *rest: Any, **more: Any) -> Any:
+            if operation == "describe_notifications_for_budget":
+                raise ServiceError(client, "answered 400 NotFoundException", retryable=False, status=400)
+            return await super().call(service, client, operation, *rest, **more)
+
+    bare = Without()
+    bare.world = aws.world
+    steps = (await plan(bare, configured(tmp_path), "budgets")).steps
+    assert {one.operation for one in steps} == {"create_notification"}
+
+
+async def test_a_budget_of_any_name_is_made_under_one_that_aws_takes(tmp_path: Path, aws: SandboxAws) -> None:
+    config = configured(tmp_path, budgets=BUDGETS.replace("  scan:", '  "team:blue\\\\é":'))
+    for what in PLANS:
+        await apply(aws, config, what)
+        assert (await plan(aws, config, what)).steps == []
+    assert "aegis-team-blue-é-monthly" in made(aws)
+    dimensions = alarms(aws)["aegis-level-team:blue\\?-emergency"]["Dimensions"]
+    assert dimensions[0] == {"Name": "budget", "Value": "team:blue\\?"}
+
+
 async def test_every_request_and_answer_keeps_its_contract(tmp_path: Path, aws: SandboxAws, shared: Path) -> None:
     for config in (
         configured(tmp_path),
@@ -273,6 +298,8 @@ async def test_every_request_and_answer_keeps_its_contract(tmp_path: Path, aws: 
             await apply(aws, config, what)
     await AwsAccount(aws).offers()
     await AwsAccount(aws).plan_state()
+    topic = "arn:aws:sns:eu-central-1:000000000000:spend"
+    aws.requests.append(("sns", "Publish", {"TopicArn": topic, "Subject": "A test by Aegis", "Message": "Nothing."}))
     checked = set()
     for kind, exchanged in (("requests", aws.requests), ("responses", aws.answers)):
         for client, operation, payload in exchanged:

@@ -83,6 +83,12 @@ def test_the_status_tells_what_may_be_read_and_names_the_permission_for_the_rest
     assert "budgets: 3 changes wait" in result.stdout
 
 
+def test_a_test_reaches_every_topic_once(here: Place, aws: Outside) -> None:
+    sent = data(here.run("aws", "topics", "test", "--json"))["topics"]
+    assert [one["topic"].split(":")[3] for one in sent] == ["eu-central-1", "us-east-1"]
+    assert [one["topic"] for one in aws.world.documents("sns", "message")] == [one["topic"] for one in sent]
+
+
 def test_a_permission_that_is_missing_is_named(here: Place, aws: Outside) -> None:
     aws.fault("budgets", "401")
     result = here.run("aws", "budgets", "plan")

@@ -18,7 +18,7 @@ def test_every_command_that_is_shown_runs(tmp_path: Path) -> None:
     pytest.importorskip("boto3")
     configuration = re.findall(r"```yaml\n(.+?)```", PAGE, re.DOTALL)[0]
     shown = re.findall(r"^\$ aegis (.+)$", PAGE, re.MULTILINE)
-    assert len(shown) == 5
+    assert len(shown) == 6
     here = place(tmp_path)
     with outside() as served:
         here.write(configuration.replace("aws:\n", f"aws:\n  base_url: {served.serving.url}\n"))

@@ -10,7 +10,7 @@ import click
 
 from aegis.cli.commands import Group, json_option
 from aegis.cli.session import Session, say, session, show, show_json
-from aegis.core.errors import ServiceError
+from aegis.core.errors import ConfigError, ServiceError
 
 if TYPE_CHECKING:
     from aegis.config.settings import Config
@@ -72,6 +72,25 @@ def alarms_apply(hashed: str, as_json: bool) -> None:
     _apply("alarms", hashed, as_json)
 
 
+@group.group("topics", cls=Group, examples=("aegis aws topics test",))
+def topics() -> None:
+    """The SNS topics that budgets and alarms tell."""
+
+
+@topics.command("test", examples=("aegis aws topics test", "aegis aws topics test --json"))
+@json_option
+def topics_test(as_json: bool) -> None:
+    """Send one harmless message to every topic of `aws.topics`; whoever has subscribed gets it."""
+    import anyio
+
+    sent = anyio.run(_tested, session())
+    if as_json:
+        show_json("aws-topics-tested", topics=[{"topic": topic, "message": message} for topic, message in sent])
+        return
+    for topic, message in sent:
+        show(f"{topic}: sent as {message}")
+
+
 @group.command("status", examples=("aegis aws status", "aegis aws status --json"))
 @json_option
 def status(as_json: bool) -> None:
@@ -114,6 +133,16 @@ def _apply(what: str, hashed: str, as_json: bool) -> None:
         show_json(f"aws-{what}-applied", hash=hashed, steps=[_row(one) for one in done])
     else:
         show(f"done: {len(done)} changes" if done else "nothing to change: AWS is in step")
+
+
+async def _tested(run: Session) -> Sequence[tuple[str, str]]:
+    from aegis.app.aws import account_of
+
+    config = run.config()
+    if not config.aws.topics:
+        raise ConfigError("aws.topics names no topic")
+    account, text = account_of(config), "This is a test by Aegis. Nothing has happened, and nothing needs to be done."
+    return [(topic, await account.publish(topic, "A test by Aegis", text)) for topic in config.aws.topics]
 
 
 async def _planned(run: Session, what: str) -> AwsPlan:

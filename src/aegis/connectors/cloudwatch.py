@@ -65,14 +65,14 @@ def datum(point: MetricPoint) -> dict[str, Any]:
     told = [(name, one_line(point.tags[name])) for name in DIMENSIONS if point.tags.get(name)]
     return {
         "MetricName": one_line(point.name)[:NAME_MAX],
-        "Dimensions": [{"Name": name, "Value": _ascii(value)} for name, value in told[:DIMENSIONS_MAX]],
+        "Dimensions": [{"Name": name, "Value": as_dimension(value)} for name, value in told[:DIMENSIONS_MAX]],
         "Timestamp": point.at.timestamp(),
         "Value": point.value,
         "Unit": "Count" if point.kind == "count" else "None",
     }
 
 
-def _ascii(value: str) -> str:
+def as_dimension(value: str) -> str:
     """A dimension's value: ASCII that is not blank and does not begin with a colon (the API's own rule)."""
     return "".join(c if "!" <= c <= "~" or c == " " else "?" for c in value)[:VALUE_MAX].strip().lstrip(":") or "-"
 

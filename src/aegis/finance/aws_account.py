@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from aegis.core.errors import ServiceError
 from aegis.core.outlets import AwsCalls
-from aegis.finance.aws_alarms import FoundAlarm
+from aegis.finance.aws_alarms import FoundAlarm, region_of
 from aegis.finance.aws_budgets import REGION, AwsBudget, Subscriber
 from aegis.finance.aws_free_tier import PAGE, PAGES_MAX, AccountPlan, FreeTierOffer, offer_of, plan_of
 from aegis.finance.aws_steps import AwsStep, nanos_of, tag_of
@@ -35,11 +35,12 @@ PERMISSIONS: Final[Mapping[str, str]] = {
     "describe_alarms": "cloudwatch:DescribeAlarms",
     "put_metric_alarm": "cloudwatch:PutMetricAlarm and cloudwatch:TagResource",
     "delete_alarms": "cloudwatch:DeleteAlarms",
+    "publish": "sns:Publish",
     "get_free_tier_usage": "freetier:GetFreeTierUsage",
     "get_account_plan_state": "freetier:GetAccountPlanState",
 }
 """What each operation needs; an operation that is not here needs the permission of its own name."""
-_DENIED: Final = ("AccessDenied", "UnauthorizedOperation", "NotAuthorized")
+_DENIED: Final = ("AccessDenied", "AuthorizationError", "UnauthorizedOperation", "NotAuthorized")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,12 @@ class AwsAccount:
             await self._ask(step.client, step.operation, step.request, step.region)
             yield step
 
+    async def publish(self, topic: str, subject: str, text: str) -> str:
+        """Send a message to an SNS topic; returns its id. Raises `ServiceError`, `ConfigError`."""
+        request = {"TopicArn": topic, "Subject": subject, "Message": text}
+        answer = await self._ask("sns", "publish", request, region_of(topic))
+        return str(answer.get("MessageId", ""))
+
     async def offers(self) -> Sequence[FreeTierOffer]:
         """What is used of the Free Tier, fullest first. Raises `ServiceError`, `ConfigError`."""
         found: list[FreeTierOffer] = []
@@ -156,6 +163,8 @@ class AwsAccount:
         try:
             return await self._aws.call(client, client, operation, request, region=region, endpoint=endpoint)
         except ServiceError as error:
+            if operation.startswith("describe_") and "NotFoundException" in str(error):
+                return {}  # some lists that are empty are not there
             if error.status == 403 or any(code in str(error) for code in _DENIED):
                 raise _denied(client, operation) from error
             raise

@@ -11,7 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from aegis.connectors.cloudwatch import as_dimension
 from aegis.core.budgets import MONEY, Budget
+from aegis.core.plaintext import one_line
 from aegis.finance.aws_budgets import covered_by
 from aegis.finance.aws_steps import AwsPlan, AwsStep, Verb, dollars, tag_of
 
@@ -134,14 +136,14 @@ def _billing(about: Watched) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _ordered(pairs: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
-    return [{"Name": name, "Value": value} for name, value in sorted(pairs)]
+    return [{"Name": name, "Value": as_dimension(one_line(value))} for name, value in sorted(pairs)]
 
 
 def _alarm(
     prefix: str, name: str, words: str, namespace: str, metric: str, dimensions: list[dict[str, str]]
 ) -> dict[str, Any]:
     return {
-        "AlarmName": f"{prefix}-{name}"[:NAME_MAX],
+        "AlarmName": as_dimension(one_line(f"{prefix}-{name}"))[:NAME_MAX],
         "AlarmDescription": f"Aegis: {words}",
         "Namespace": namespace,
         "MetricName": metric,

@@ -6,18 +6,22 @@ the ledger. Sources: AWS Budgets API reference (Budget, Notification, Subscriber
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from aegis.core.budgets import MONEY, Amounts, Budget
 from aegis.core.money import Nanos
+from aegis.core.plaintext import one_line
 from aegis.finance.aws_steps import AwsPlan, AwsStep, Verb, dollars, tag_of
 
 CLIENT: Final = "budgets"
 REGION: Final = "us-east-1"
 """AWS Budgets has one address for all regions."""
 NAME_MAX: Final = 100
+_UNFIT: Final = re.compile(r"[:\\<>]|/action/", re.IGNORECASE)
+"""What the name of a budget must not hold (BudgetName)."""
 MAILS_MAX: Final = 10
 """Subscribers of one notification by mail; one topic may stand beside them."""
 UNITS: Final[Mapping[str, str]] = {"day": "DAILY", "month": "MONTHLY"}
@@ -125,7 +129,7 @@ def _budget(
 ) -> AwsBudget:
     unit = UNITS[amounts.window.kind]
     notices = {amount: subscribers for _, amount in amounts.levels()} if subscribers else {}
-    whole = f"{name}{f'-{part}' if part else ''}-{unit.lower()}"
+    whole = _UNFIT.sub("-", one_line(f"{name}{f'-{part}' if part else ''}-{unit.lower()}"))
     return AwsBudget(name=whole, unit=unit, limit=amounts.emergency, services=services, notices=notices)
 
 

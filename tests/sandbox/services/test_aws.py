@@ -150,3 +150,60 @@ async def test_what_prompts_share_is_written_to_the_cache_and_then_read(client: 
         seen.append((usage.get("cacheWriteInputTokens", 0), usage.get("cacheReadInputTokens", 0)))
         assert usage["inputTokens"] < 20
     assert seen == [(6_000, 0), (0, 6_000)]
+
+
+async def test_a_topic_takes_a_message_and_what_is_no_topic_does_not(client: Client) -> None:
+    sns = boto(client, "sns")
+    topic = "arn:aws:sns:eu-west-1:000000000000:spend"
+    assert (await call(sns, "publish", TopicArn=topic, Subject="s", Message="m"))["MessageId"]
+    assert client.world.documents("sns", "message") == [{"topic": topic, "subject": "s", "message": "m"}]
+    for wrong in ({"TopicArn": "arn:aws:sqs:x"}, {"TopicArn": topic, "Subject": "s" * 101}):
+        with pytest.raises(sns.exceptions.ClientError):
+            await call(sns, "publish", Message="m", **wrong)
+    assert len(client.world.documents("sns", "message")) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"BudgetName": "a:b"},
+        {"TimeUnit": "WEEKLY"},
+        {"BudgetLimit": {"Amount": "-1", "Unit": "USD"}},
+        {"BudgetLimit": None},
+    ],
+    ids=["name", "unit", "amount", "no-limit"],
+)
+async def test_a_budget_that_aws_refuses_is_refused(client: Client, change: dict[str, Any]) -> None:
+    budget = {
+        "BudgetName": "b",
+        "BudgetType": "COST",
+        "TimeUnit": "DAILY",
+        "BudgetLimit": {"Amount": "1", "Unit": "USD"},
+    }
+    request = {"AccountId": "000000000000", "Budget": {**budget, **change}}
+    answer = await client.post("/budgets/", request, x_amz_target="AWSBudgetServiceGateway.CreateBudget", **SIGNED)
+    assert (answer.status, answer.json["__type"]) == (400, "InvalidParameterException")
+    assert client.world.documents("budgets", "budget") == []
+
+
+async def test_alarms_of_one_region_are_not_those_of_another(client: Client) -> None:
+    here, there = (
+        boto(client, "cloudwatch"),
+        make_client("cloudwatch", region="us-east-1", endpoint=f"{client.serving.url}/cloudwatch", stand_in=True),
+    )
+    alarm = {
+        "AlarmName": "a",
+        "Namespace": "Aegis",
+        "MetricName": "m",
+        "Statistic": "Sum",
+        "ComparisonOperator": "GreaterThanThreshold",
+        "Threshold": 0.5,
+        "EvaluationPeriods": 1,
+        "Period": 300,
+    }
+    await call(here, "put_metric_alarm", **alarm)
+    found = (await call(here, "describe_alarms"))["MetricAlarms"]
+    assert [(one["AlarmName"], one["Threshold"]) for one in found] == [("a", 0.5)]
+    assert (await call(there, "describe_alarms"))["MetricAlarms"] == []
+    with pytest.raises(here.exceptions.ClientError, match="Period"):
+        await call(here, "put_metric_alarm", **{**alarm, "Period": 90})
