@@ -28,9 +28,7 @@ OWN_TESTS = {
     "docs/silences.md": "tests/cli/test_people_docs.py",
     "docs/simulate.md": "tests/cli/test_simulate_docs.py",
 }
-"""Pages whose own test runs every `$ aegis` line of theirs."""
-FOLDERS = {"docs/runbooks": "runbook"}
-"""Folders of pages that are run by one test together: the one that speaks of the folder."""
+"""Pages whose own test runs every `$ aegis` line of theirs; of others the test is found by the page's name in it."""
 ELSEWHERE = {
     "aegis up": "tests/cli/test_up.py",
     "aegis config reload": "tests/cli/test_reload.py",
@@ -111,11 +109,16 @@ PREPARED = {
 
 def _own_test(page: str) -> str:
     """The test that runs a page, by its path; empty when there is none."""
-    folder = FOLDERS.get(str(Path(page).parent))
-    if page in OWN_TESTS or folder is None:
+    if page in OWN_TESTS or page in PREPARED:
         return OWN_TESTS.get(page, "")
-    tests = sorted((ROOT / "tests").rglob(f"test_*{folder}*.py"))
-    return tests[0].relative_to(ROOT).as_posix() if tests else ""
+    tests = sorted((ROOT / "tests").rglob("test_*_docs.py"))
+    return next((file.relative_to(ROOT).as_posix() for file in tests if _runs(file, Path(page))), "")
+
+
+def _runs(test: Path, page: Path) -> bool:
+    """Whether a test looks for lines with commands, of this page."""
+    text = test.read_text(encoding="utf-8")
+    return bool(LINES.search(text)) and (page.name in text or f'"{page.stem}"' in text)
 
 
 def _elsewhere(words: list[str], *, long: bool) -> bool:
@@ -137,10 +140,7 @@ def test_every_line_with_a_command_begins_with_the_prompt(page: str) -> None:
 
 @pytest.mark.parametrize("page", [page for page in pages() if shown(page) and _own_test(page)])
 def test_the_own_test_of_a_page_runs_what_it_shows(page: str) -> None:
-    text, path = (ROOT / _own_test(page)).read_text(encoding="utf-8"), Path(page)
-
-    assert LINES.search(text), "it looks for the lines with commands"
-    assert path.name in text or f'"{path.stem}"' in text or str(path.parent) in FOLDERS, "of this page"
+    assert _runs(ROOT / _own_test(page), Path(page))
 
 
 @pytest.mark.parametrize("page", PREPARED)
@@ -152,9 +152,8 @@ def test_every_command_that_is_shown_runs(tmp_path: Path, page: str, *, long: bo
             if _elsewhere(words_of(line), long=long):
                 continue
             result = here.run(*ready(words_of(line)))
-            slow = (
-                {10} if words_of(line)[0] == "drill" else set()
-            )  # a machine that is busy misses a target, and says so
+            # A drill on a machine that is busy misses a target and says so.
+            slow = {10} if words_of(line)[0] == "drill" else set()
             assert result.exit_code in {0} | slow, (line, result.output)
             ran += 1
     assert ran
