@@ -69,6 +69,7 @@ class Billed:
             usage = {} if lost else await self._ask(words)
             if not (silent or lost):
                 reservation.settle(usage)
+        await self.app.governor.balances()  # it is on record before the clock moves
         return reservation.cost
 
     async def _ask(self, words: int) -> dict[str, int]:

@@ -168,7 +168,7 @@ def correct(shelf: Shelf, correction: Correction, now_ms: int) -> None:
         if change > 0:
             row.overrun = max(row.overrun, row.settled + row.leased - row.limit)
         shelf.put(row)
-    shelf.correct(entry._replace(state="settled", cost=correction.cost, ended_ms=now_ms, body=correction.body))
+    shelf.correct(entry._replace(state=correction.state, cost=correction.cost, ended_ms=now_ms, body=correction.body))
 
 
 def _correct_slots(shelf: Shelf, row: Row, change: int, counted_ms: int, now_ms: int) -> int:

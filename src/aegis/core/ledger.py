@@ -88,12 +88,15 @@ class Spent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Correction:
-    """The true use, learned late, of an attempt that was settled at its worst case when its holder was lost."""
+    """The true use, learned late, of an attempt that was settled at its worst case when its holder was lost. `state` stays
+    `worst` where the holder itself never learned what was used: a bill may still tell.
+    """
 
     attempt: str
     cost: int
     units: Mapping[int, int]
     body: bytes
+    state: Literal["settled", "worst"] = "settled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
@@ -14,6 +14,7 @@ from aegis.core.calls import Call, Priority, Usage
 from aegis.core.ledger import Correction, Entry
 from aegis.core.money import Nanos
 from aegis.core.ports import Ledger
+from aegis.core.usage import units_of
 
 OPERATION: Final = "bill"
 SETTLED: Final = "settled from the provider's bill"
@@ -42,26 +43,29 @@ async def corrections(ledger: Ledger, unknown: Sequence[Entry], costs: Sequence[
     """
     rows = sorted({row for entry in unknown for some, _ in entry.holds for row in some})
     units = {row.id: row.unit for row in await ledger.numbered(rows)}
-
-    def scaled(counted: int, entry: Entry, cost: Nanos) -> int:
-        return -(-counted * cost // entry.cost) if entry.cost else counted
-
-    return [
-        Correction(
-            attempt=entry.attempt,
-            cost=cost,
-            units={
-                row: cost if units[row] == MONEY else scaled(counted, entry, cost)
-                for some, counted in entry.holds
-                for row in some
-            },
-            body=_body(
-                entry, {m: scaled(n, entry, cost) for m, n in orjson.loads(entry.body).get("usage", {}).items()}
-            ),
-        )
-        for entry, cost in zip(unknown, costs, strict=True)
-    ]
+    return [_correction(entry, cost, units) for entry, cost in zip(unknown, costs, strict=True)]
 
 
-def _body(entry: Entry, usage: Usage) -> bytes:
-    return orjson.dumps({**orjson.loads(entry.body), "usage": usage, "message": SETTLED})
+def _correction(entry: Entry, cost: Nanos, units: Mapping[int, str]) -> Correction:
+    body: dict[str, Any] = orjson.loads(entry.body)
+    usage: dict[str, int] = body.get("usage", {})
+    true = {meter: _scaled(count, cost, entry.cost) for meter, count in usage.items()}
+    found = {}
+    for some, held in entry.holds:
+        for row in some:
+            # Of a process that was lost its holds were counted. One that lived counted what the entry says, which is more
+            # than it still held where that had shrunk or was fitted.
+            unit = units[row]
+            counted = held if "message" not in body else entry.cost if unit == MONEY else units_of(usage, unit)
+            found[row] = held + (cost if unit == MONEY else _scaled(counted, cost, entry.cost)) - counted
+    return Correction(
+        attempt=entry.attempt,
+        cost=cost,
+        units=found,
+        body=orjson.dumps({**body, "usage": true, "message": SETTLED}),
+    )
+
+
+def _scaled(count: int, cost: Nanos, counted: Nanos) -> int:
+    """A count in proportion to the money, rounded up."""
+    return -(-count * cost // counted) if counted else count

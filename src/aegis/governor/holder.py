@@ -336,7 +336,13 @@ class Holder:
 
     def _correction(self, hold: Hold, ended: Ended) -> Correction:
         entry = ended.entry
-        return Correction(attempt=entry.attempt, cost=entry.cost, units=hold.units(ended.amounts), body=entry.body)
+        return Correction(
+            attempt=entry.attempt,
+            cost=entry.cost,
+            units=hold.units(ended.amounts),
+            body=entry.body,
+            state="worst" if entry.state == "worst" else "settled",
+        )
 
     def _accept(self, wants: Sequence[Want], answer: Synced) -> None:
         for waiting, verdict in zip(wants, answer.verdicts, strict=True):
