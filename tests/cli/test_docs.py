@@ -27,6 +27,18 @@ OWN_TESTS = {
     "docs/monitoring.md": "tests/cli/test_monitoring_docs.py",
     "docs/silences.md": "tests/cli/test_people_docs.py",
     "docs/simulate.md": "tests/cli/test_simulate_docs.py",
+    "docs/detection.md": "tests/cli/test_guides_docs.py",
+    "docs/runbooks/aegis-down.md": "tests/cli/test_guides_docs.py",
+    "docs/runbooks/alert-flood.md": "tests/cli/test_guides_docs.py",
+    "docs/runbooks/budget-emergency.md": "tests/cli/test_guides_docs.py",
+    "docs/runbooks/false-positives.md": "tests/cli/test_guides_docs.py",
+    "docs/runbooks/key-rotation.md": "tests/cli/test_guides_docs.py",
+    "docs/runbooks/pages-missing.md": "tests/cli/test_guides_docs.py",
+    "docs/runbooks/provider-outage.md": "tests/cli/test_guides_docs.py",
+    "docs/runbooks/restore.md": "tests/cli/test_guides_docs.py",
+    "docs/runbooks/stolen-key.md": "tests/cli/test_guides_docs.py",
+    "docs/service.md": "tests/cli/test_guides_docs.py",
+    "docs/start.md": "tests/cli/test_guides_docs.py",
 }
 """Pages whose own test runs every `$ aegis` line of theirs; of others the test is found by the page's name in it."""
 ELSEWHERE = {
