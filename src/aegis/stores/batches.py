@@ -149,6 +149,10 @@ class SqliteBatches:
         values = {"upstream": batch.upstream, "batch_id": batch.id, "cost": cost, "none": b""}
         await self._write("settle", values)
 
+    async def drop_batch(self, batch: StoredBatch) -> None:
+        """Its vendor has deleted it; one that is not counted yet stays."""
+        await self._write("drop_batch", {"upstream": batch.upstream, "batch_id": batch.id})
+
     async def _rows(self, query: str, values: Mapping[str, object]) -> list[Any]:
         return await self._database.read(lambda connection: connection.execute(Q[query], values).fetchall())
 

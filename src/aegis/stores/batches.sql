@@ -52,6 +52,10 @@ WHERE upstream = :upstream AND batch_id = :batch_id
 UPDATE gateway_batches SET settled = 1, cost = :cost, lines = :none
 WHERE upstream = :upstream AND batch_id = :batch_id AND settled = 0
 
+-- name: drop_batch
+-- A batch that the vendor deleted after it was counted.
+DELETE FROM gateway_batches WHERE upstream = :upstream AND batch_id = :batch_id AND settled = 1
+
 -- name: forget
 -- What is so old that its vendor has deleted it.
 DELETE FROM gateway_batches WHERE settled = 1 AND made_ms < :before_ms

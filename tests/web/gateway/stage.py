@@ -75,6 +75,10 @@ class Stage:
         async with self.client.post(self.address + path, json=asked, headers=head) as answer:
             return answer.status, await answer.read()
 
+    def batches(self, service: str) -> list[Any]:
+        """The batches that a vendor of the sandbox has."""
+        return list(self.world.documents(service, "batch"))
+
     def billed(self) -> int:
         """What the sandbox's vendors charge, in nano-dollars."""
         return sum(tally.billed for tally in self.world.tallies().values())

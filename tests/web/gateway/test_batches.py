@@ -17,6 +17,7 @@ from tests.transport.scripted import Wire, scripted
 from tests.web.gateway.stage import HELLO, Stage, staged
 
 from aegis.app.system import SystemClock
+from aegis.core.ledger import Switch
 from aegis.sandbox.room import Terms
 from aegis.sandbox.world import World
 from aegis.web.gateway.asked import BODY_MAX
@@ -180,6 +181,65 @@ async def test_a_cancelled_batch_counts_what_was_done(tmp_path: Path) -> None:
             assert (await other.messages.batches.retrieve(name)).processing_status == "ended"
         assert await held(stage) == (stage.billed(), 0)
         assert stage.billed() > 0
+
+
+def stop(**more: Any) -> Switch:
+    return Switch(**{"scope": {}, "stopped": True, "reason": "runaway", "at_ms": 1, **more})
+
+
+async def test_a_stop_that_ends_what_is_under_way_has_its_vendors_cancel_open_batches(tmp_path: Path) -> None:
+    async with staged(tmp_path, budgets=BUDGET.format(1), world=slow()) as stage:
+        async with gpt(stage, await stage.key()) as client, claude(stage, await stage.key("other")) as other:
+            names = [await make(client, *(line(f"l{n}") for n in range(4))), await make_messages(other, HAIKU, HAIKU)]
+        [turn] = [run for name, _, run in stage.app.background if name == "batches"]
+        await stage.app.governor.turn(stop())
+        await turn(stage.app.clock.now())
+        assert [one.get("cancelling_at") for one in stage.batches("openai")] == [None], "it only lets nothing new in"
+        stage.world.fault("openai", "503", count=1)
+        await stage.app.governor.turn(stop(cancel=True, at_ms=2))
+        await turn(stage.app.clock.now())
+        [message] = stage.batches("anthropic")
+        assert (message["id"], message["processing_status"]) == (names[1], "canceling")
+        assert [one["status"] for one in stage.batches("openai")] != ["cancelling"], "its vendor was away"
+        await turn(stage.app.clock.now())
+        [batch] = stage.batches("openai")
+        assert (batch["id"], batch["status"]) == (names[0], "cancelling")
+        number = sum(tally.number for tally in stage.world.tallies().values())
+        await turn(stage.app.clock.now())
+        assert sum(tally.number for tally in stage.world.tallies().values()) == number, "they are told once"
+
+
+async def test_what_a_stop_cancelled_counts_what_was_done_and_holds_nothing(tmp_path: Path) -> None:
+    clock = Moving()
+    async with staged(tmp_path, budgets=BUDGET.format(1), world=slow(), clock=clock) as stage:
+        async with gpt(stage, await stage.key()) as client:
+            await make(client, line("a"), line("b"))
+        [turn] = [run for name, _, run in stage.app.background if name == "batches"]
+        await stage.app.governor.turn(stop(cancel=True))
+        await turn(stage.app.clock.now())
+        clock.ahead += timedelta(milliseconds=EVERY_MS)
+        await turn(stage.app.clock.now())
+        assert await held(stage) == (stage.billed(), 0)
+        assert stage.billed() > 0
+
+
+async def test_anthropics_client_deletes_a_batch_that_has_ended_and_none_that_is_under_way(tmp_path: Path) -> None:
+    async with staged(tmp_path, budgets=BUDGET.format(1), world=slow()) as stage:
+        async with claude(stage, await stage.key()) as client, claude(stage, await stage.key("two")) as two:
+            name = await make_messages(client, HAIKU, HAIKU)
+            with pytest.raises(anthropic.BadRequestError, match="cancel it first"):
+                await client.messages.batches.delete(name)
+            await client.messages.batches.cancel(name)
+            with pytest.raises(anthropic.NotFoundError):
+                await two.messages.batches.delete(name)
+            deleted = await client.messages.batches.delete(name)
+            assert (deleted.id, deleted.type) == (name, "message_batch_deleted")
+            assert await held(stage) == (stage.billed(), 0), "it was counted before its results were gone"
+            assert stage.billed() > 0
+            assert [one async for one in client.messages.batches.list()] == []
+            with pytest.raises(anthropic.NotFoundError):
+                await client.messages.batches.retrieve(name)
+        assert stage.batches("anthropic") == []
 
 
 async def test_no_key_sees_what_another_keeps(tmp_path: Path) -> None:

@@ -93,6 +93,16 @@ class _Batches:
             room.put("batch", batch["id"], batch)
         return reply_json(200, batch)
 
+    def delete(self, _asked: Asked, room: Room, found: re.Match[str]) -> Reply:
+        batch = room.get("batch", found["id"])
+        if batch is None:
+            return self._no(404, f"no message batch {found['id']}", room)
+        if batch["processing_status"] != "ended":
+            return self._no(400, f"{batch['id']} is still processing: cancel it first", room)
+        for kind in ("batch", "requests", "results"):
+            room.drop(kind, batch["id"])
+        return reply_json(200, {"id": batch["id"], "type": "message_batch_deleted"})
+
     def results(self, _asked: Asked, room: Room, found: re.Match[str]) -> Reply:
         held = room.get("results", found["id"])
         if held is None:
@@ -152,6 +162,7 @@ def batch_routes(answer: Answer, refuse: Refuse) -> tuple[Route, ...]:
         route("POST", "/v1/messages/batches", batches.create),
         route("GET", "/v1/messages/batches", batches.every),
         route("GET", one, batches.look),
+        route("DELETE", one, batches.delete),
         route("POST", f"{one}/cancel", batches.cancel),
         route("GET", f"{one}/results", batches.results),
     )

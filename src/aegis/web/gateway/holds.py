@@ -80,7 +80,7 @@ class Holds:
     def __init__(self, governor: Governor, store: SqliteBatches) -> None:
         self._governor, self._store = governor, store
         self._live: dict[tuple[str, str], Held] = {}
-        self._unwanted: set[tuple[str, str]] = set()
+        self._unwanted: dict[str, str] = {}
         self._settling = anyio.Lock()
 
     async def reserve(self, call_id: str, grant: Grant, upstream: Upstream, lines: Sequence[Line]) -> Held:
@@ -117,14 +117,15 @@ class Holds:
         name = batch.upstream, batch.id
         self._live[name] = held
         for _, reservation in held.opened:
-            reservation.interrupted = partial(self._unwanted.add, name)
+            reservation.interrupted = partial(self._unwanted.__setitem__, batch.id, batch.owner)
 
-    def unwanted(self, batch: StoredBatch) -> bool:
-        """Whether a stop that ends what is under way came since this was asked last: the vendor is to cancel it."""
-        name = batch.upstream, batch.id
-        asked = name in self._unwanted
-        self._unwanted.discard(name)
-        return asked
+    def unwanted(self) -> Sequence[tuple[str, str]]:
+        """Id and owner of batches under way when a stop came that ends calls: their vendors are to cancel them."""
+        return tuple(self._unwanted.items())
+
+    def cancelled(self, batch_id: str) -> None:
+        """The vendor has heard of it, or there is nothing to cancel any more."""
+        self._unwanted.pop(batch_id, None)
 
     async def settle(self, batch: StoredBatch, results: AsyncIterator[Result], upstream: Upstream | None) -> bool:
         """Count a batch's results, once. False while another process holds it. Raises `StoreError`, and whatever

@@ -1,7 +1,8 @@
 """Looks after batches that are under way: asks their vendors how they stand, and counts those that have ended.
 
-Policy: one batch at a time, the one that nobody has looked at for longest; a vendor that does not answer keeps nobody
-else waiting; a batch that its vendor has forgotten counts at its worst case.
+Policy: first of all those are cancelled that a stop has ended, until their vendors have heard of it; then one batch at a
+time, the one that nobody has looked at for longest; a vendor that does not answer keeps nobody else waiting; a batch that
+its vendor has forgotten counts at its worst case.
 """
 
 from __future__ import annotations
@@ -17,7 +18,18 @@ from aegis.core.errors import ServiceError
 from aegis.core.ports import Clock
 from aegis.stores.batches import SqliteBatches, StoredBatch, StoredFile
 from aegis.web.gateway.holds import Holds
-from aegis.web.gateway.vendors import GONE, Gone, ask, batch_path, document_of, has_ended, head_of, results
+from aegis.web.gateway.vendors import (
+    GONE,
+    JSON,
+    TOO_MANY,
+    Gone,
+    ask,
+    batch_path,
+    document_of,
+    has_ended,
+    head_of,
+    results,
+)
 
 EVERY_MS: Final = 60_000
 """Batches take minutes to a day; asking once a minute is what the vendors' own examples do."""
@@ -38,7 +50,13 @@ class Looks:
         self._parts, self._holds, self._store, self._clock = parts, holds, store, clock
 
     async def turn(self, _now: datetime) -> None:
-        """Look at what is due. Raises `StoreError`."""
+        """Cancel what is unwanted and look at what is due. Raises `StoreError`."""
+        for batch_id, owner in self._holds.unwanted()[:LOOKS_MAX]:
+            try:
+                with anyio.move_on_after(LOOK_SECONDS):
+                    await self._cancel(batch_id, owner)
+            except ServiceError:
+                continue
         for _ in range(LOOKS_MAX):
             batch = await self._store.oldest_open(now_ms(self._clock) - EVERY_MS)
             if batch is None:
@@ -51,6 +69,20 @@ class Looks:
             except ServiceError:
                 continue
 
+    async def _cancel(self, batch_id: str, owner: str) -> None:
+        """Have the vendor cancel a batch; one that fails is told again in the next turn."""
+        batch = await self._store.batch(batch_id, owner)
+        upstream = None if batch is None or batch.settled else self._upstream(batch)
+        if batch is not None and upstream is not None:
+            path = batch_path(upstream, batch.id) + b"/cancel"
+            answer, told = await ask(upstream, b"POST", path, [*head_of(upstream), JSON])
+            if not 200 <= answer.status < 500 or answer.status == TOO_MANY:
+                return
+            document = document_of(told) if answer.status == 200 else None
+            if document is not None:
+                await self.learned(batch, upstream, document)
+        self._holds.cancelled(batch_id)
+
     async def _look(self, batch: StoredBatch) -> None:
         upstream = self._upstream(batch)
         if now_ms(self._clock) - batch.made_ms > FORGOTTEN_MS:
@@ -58,8 +90,6 @@ class Looks:
             return
         if upstream is None:
             return
-        if self._holds.unwanted(batch):
-            await ask(upstream, b"POST", batch_path(upstream, batch.id) + b"/cancel", head_of(upstream))
         answer, told = await ask(upstream, b"GET", batch_path(upstream, batch.id), head_of(upstream))
         document = document_of(told) if answer.status == 200 else None
         if document is not None:

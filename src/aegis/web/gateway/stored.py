@@ -28,10 +28,11 @@ from aegis.web.gateway.doorman import Doorman
 from aegis.web.gateway.headers import down, up
 from aegis.web.gateway.holds import Held, Holds
 from aegis.web.gateway.lines import Lines, anthropic_lines, openai_lines
+from aegis.web.gateway.listed import page, query_of
 from aegis.web.gateway.looks import Looks, now_ms
 from aegis.web.gateway.multipart import read_form, write_form
 from aegis.web.gateway.refusals import PASSED_STATUS, Head, Refusal, Shape
-from aegis.web.gateway.vendors import ask, batch_path, document_of, head_of
+from aegis.web.gateway.vendors import JSON, ask, batch_path, document_of, has_ended, head_of
 
 STORED: Final = (b"/v1/files", b"/v1/batches", b"/v1/messages/batches")
 FILES_MAX: Final = 1_000
@@ -41,7 +42,6 @@ STALLED_SECONDS: Final = 60
 CREATE: Final = frozenset({"input_file_id", "endpoint", "completion_window", "metadata", "output_expires_after"})
 FORM: Final = frozenset({"purpose", "expires_after[anchor]", "expires_after[seconds]"})
 _ID = rb"/([A-Za-z0-9_-]{1,128})"
-_JSON: Final = (b"content-type", b"application/json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +93,7 @@ class Stored:
             ("POST", re.compile(rb"/v1/messages/batches"), "messages.batches", self._create_messages),
             ("GET", re.compile(rb"/v1/messages/batches"), "messages.batches", self._batches),
             ("GET", re.compile(rb"/v1/messages/batches" + _ID), "messages.batches", self._batch),
+            ("DELETE", re.compile(rb"/v1/messages/batches" + _ID), "messages.batches", self._delete_batch),
             ("POST", re.compile(rb"/v1/messages/batches" + _ID + rb"/cancel"), "messages.batches", self._cancel),
             ("GET", re.compile(rb"/v1/messages/batches" + _ID + rb"/results"), "messages.batches", self._results),
         )
@@ -156,16 +157,16 @@ class Stored:
 
     async def _files(self, task: _Task) -> Made:
         files = [file.document for file in await self._store.files(task.owner)]
-        query = _query(task.asked, ("purpose", "limit", "after", "order"))
+        query = query_of(task.asked, ("purpose", "limit", "after", "order"))
         if purpose := query.get("purpose"):
             files = [one for one in files if one.get("purpose") == purpose]
         if query.get("order") == "asc":
             files.reverse()
-        return _page(files, query, most=10_000)
+        return Made(200, [JSON], page(files, query, most=10_000))
 
     async def _file(self, task: _Task) -> Made:
         file = await self._own_file(task)
-        return Made(200, [_JSON], orjson.dumps(file.document))
+        return Made(200, [JSON], orjson.dumps(file.document))
 
     async def _content(self, task: _Task) -> Made:
         file = await self._own_file(task)
@@ -181,7 +182,7 @@ class Stored:
         return Made(answer.status, down(answer), told)
 
     async def _own_file(self, task: _Task) -> StoredFile:
-        _query(task.asked, ())
+        query_of(task.asked, ())
         file = await self._store.file(task.id, task.owner)
         if file is None:
             raise Refusal(404, f"this key has no file {task.id}", code="file_not_found")
@@ -255,8 +256,10 @@ class Stored:
         found = [one for one in await self._store.batches(task.owner) if one.upstream in names]
         documents = [orjson.loads(_shown(one.document)) for one in found]
         if kind == "openai":
-            return _page(documents, _query(task.asked, ("limit", "after")), most=100)
-        return _page(documents, _query(task.asked, ("limit", "after_id", "before_id", "beta")), most=1_000)
+            return Made(200, [JSON], page(documents, query_of(task.asked, ("limit", "after")), most=100))
+        return Made(
+            200, [JSON], page(documents, query_of(task.asked, ("limit", "after_id", "before_id", "beta")), most=1_000)
+        )
 
     async def _batch(self, task: _Task) -> Made:
         batch = await self._own_batch(task)
@@ -268,7 +271,7 @@ class Stored:
         batch = await self._own_batch(task)
         upstream = self._at(batch.upstream)
         path = batch_path(upstream, batch.id) + b"/cancel"
-        head = [*head_of(upstream), _JSON]
+        head = [*head_of(upstream), JSON]
         answer, told = await ask(upstream, b"POST", path, head, b"")
         return await self._seen(task, batch, upstream, answer, told)
 
@@ -289,8 +292,24 @@ class Stored:
         upstream = self._at(batch.upstream)
         return await self._passed(upstream, batch_path(upstream, batch.id) + b"/results")
 
+    async def _delete_batch(self, task: _Task) -> Made:
+        """Deleted results cannot be counted any more: what has ended is counted first, all else is refused."""
+        batch = await self._own_batch(task)
+        upstream = self._at(batch.upstream)
+        path = batch_path(upstream, batch.id)
+        if not batch.settled:
+            document = document_of((await ask(upstream, b"GET", path, head_of(upstream)))[1])
+            if document is None or not has_ended(document):
+                raise Refusal(400, "a batch under way cannot be deleted: cancel it first", code="batch_under_way")
+            await self.looks.learned(batch, upstream, document)
+        answer, told = await ask(upstream, b"DELETE", path, head_of(upstream))
+        if answer.status not in (200, 404):
+            return _refused(upstream, answer, told)
+        await self._store.drop_batch(batch)
+        return Made(answer.status, down(answer), told)
+
     async def _own_batch(self, task: _Task) -> StoredBatch:
-        _query(task.asked, ("beta",))
+        query_of(task.asked, ("beta",))
         batch = await self._store.batch(task.id, task.owner)
         if batch is None or self._at(batch.upstream).settings.kind != _kind(task):
             raise Refusal(404, f"this key has no batch {task.id}", code="batch_not_found")
@@ -299,7 +318,7 @@ class Stored:
     # --- all of them -------------------------------------------------------------------------------------------
 
     async def _json(self, task: _Task) -> dict[str, Any]:
-        _query(task.asked, ("beta",))
+        query_of(task.asked, ("beta",))
         return await read_json(task.asked, task.receive, self._room)
 
     async def _passed(self, upstream: Upstream, path: bytes) -> Made:
@@ -340,32 +359,6 @@ def _shown(document: Mapping[str, Any]) -> bytes:
     if document.get("results_url"):
         document = {**document, "results_url": f"/v1/messages/batches/{document['id']}/results"}
     return orjson.dumps(dict(document))
-
-
-def _query(asked: Asked, known: tuple[str, ...]) -> dict[str, str]:
-    """The query, of which only these names are known. Raises `Refusal`."""
-    found: dict[str, str] = {}
-    for pair in asked.query.decode("ascii", "replace").split("&") if asked.query else ():
-        name, _, value = pair.partition("=")
-        if name not in known or name in found or not re.fullmatch(r"[A-Za-z0-9_-]{0,128}", value):
-            raise Refusal(400, f"this path takes no query {name[:64]!r}", code="unknown_query")
-        found[name] = value
-    return found
-
-
-def _page(documents: list[Mapping[str, Any]], query: Mapping[str, str], *, most: int) -> Made:
-    """A page of a list: what comes after (or stands before) the one that the query names."""
-    ids = [str(one["id"]) for one in documents]
-    limit = int(query["limit"]) if query.get("limit", "").isdecimal() else 20
-    start = 0
-    for name in ("after", "after_id"):
-        if query.get(name) in ids:
-            start = ids.index(query[name]) + 1
-    end = ids.index(query["before_id"]) if query.get("before_id") in ids else len(ids)
-    shown = documents[start:end][: max(1, min(limit, most))]
-    more = start + len(shown) < end
-    ends = {"first_id": shown[0]["id"] if shown else None, "last_id": shown[-1]["id"] if shown else None}
-    return Made(200, [_JSON], orjson.dumps({"object": "list", "data": shown, "has_more": more, **ends}))
 
 
 async def _send(send: Send, made: Made, head: Head) -> None:

@@ -21,6 +21,8 @@ ASK_SECONDS: Final = 30
 LINE_MAX: Final = 8 * 1024 * 1024
 """Of a result: the longest answer of a model is about half a megabyte."""
 GONE: Final = frozenset({404, 410})
+TOO_MANY: Final = 429
+JSON: Final = (b"content-type", b"application/json")
 
 
 class Gone(Exception):
