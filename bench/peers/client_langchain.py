@@ -39,7 +39,9 @@ def stream() -> bool:
 
 
 def tools() -> bool:
-    bound = [model.bind_tools([rate], tool_choice="rate") for model in (gpt(at.key), claude(at.key))]
+    """OpenAI's newest model is asked over responses as soon as it has tools, the one before over chat."""
+    models = (gpt(at.key), gpt(at.key, model="gpt-5.4-mini"), claude(at.key))
+    bound = [model.bind_tools([rate], tool_choice="rate") for model in models]
     return all(model.invoke(QUESTION).tool_calls[0]["name"] == "rate" for model in bound)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -113,13 +114,24 @@ async def _reload(reloading: Reloading) -> None:
 
 
 async def _settle(face: Face) -> None:
-    """Once everything is loaded, it stays: the collector need not look through it again and again."""
+    """Once everything is loaded, it stays: the collector need not look through it again and again, and what loading took
+    beside it goes back to the system.
+    """
     import gc
 
     await face.warm()
     gc.collect()
     gc.freeze()
     gc.set_threshold(GARBAGE, *gc.get_threshold()[1:])
+    _give_back()
+
+
+def _give_back() -> None:
+    """Some 3 MB that glibc would keep for ever: it trims by itself only at the upper end of its main arena."""
+    import ctypes
+
+    with suppress(OSError, TypeError, AttributeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 async def _has_accounts(run: Session) -> bool:
