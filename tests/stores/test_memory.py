@@ -30,7 +30,7 @@ async def test_the_pages_that_all_connections_keep_are_bounded(tmp_path: Path) -
     def kept_kib(connection: sqlite3.Connection) -> int:
         """SQLite says a bound in KiB as a negative number, one in pages as a positive one."""
         (size,) = connection.execute("PRAGMA cache_size").fetchone()
-        return -size if size < 0 else size * 4
+        return -int(size) if size < 0 else int(size) * 4
 
     writer, reader = await database.write(kept_kib), await database.read(kept_kib)
     await database.close()
