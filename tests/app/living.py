@@ -17,7 +17,7 @@ from aegis.rehearsal.sandboxed import sandbox_config, sandbox_secrets
 from aegis.sandbox.server import Serving, serve
 from aegis.sandbox.world import World
 
-SOON_SECONDS = 15
+SOON_SECONDS = 60
 LOOK_SECONDS = 0.01
 
 TRAIL_STOPPED = (

@@ -33,7 +33,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[subproc
     (folder / ".env").chmod(0o600)
     env = {**CANARIES, "HOME": str(folder), "AEGIS_HOME": str(folder / "home"), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, str(WATCHED), str(folder / "seen"), "demo", "--fast", "--json", "--seed", "7"]
-    runs = [subprocess.run(command, env=env, cwd=folder, capture_output=True, timeout=180) for _ in range(2)]
+    runs = [subprocess.run(command, env=env, cwd=folder, capture_output=True, timeout=400) for _ in range(2)]
     return folder, runs
 
 

@@ -18,7 +18,7 @@ DEAD_END = {"HTTP_PROXY": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1
 def played(folder: Path, *flags: str) -> subprocess.CompletedProcess[bytes]:
     env = {**CANARIES, **DEAD_END, "HOME": str(folder), "PATH": os.environ["PATH"]}
     command = [sys.executable, "-m", "aegis", "demo", "cost", *flags]
-    return subprocess.run(command, env=env, cwd=folder, capture_output=True, timeout=60, check=False)
+    return subprocess.run(command, env=env, cwd=folder, capture_output=True, timeout=180, check=False)
 
 
 @pytest.fixture(scope="module")

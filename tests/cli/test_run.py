@@ -143,7 +143,7 @@ async def test_a_program_whose_runner_was_killed_is_found_and_taken_off_later(he
         actuator = Processes(SqliteWorkloads(database), clock=SystemClock(), how="end", grace_ms=2_000)
         (target,) = await actuator.plan_targets({})
         await actuator.stop(target)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while await actuator.status(target) != "gone":
                 await asyncio.sleep(0)
     finally:

@@ -12,7 +12,7 @@ from tests.cli.running import place
 from tests.cli.story import TRAIL_STOPPED
 from tests.scenarios.processes import ended, line_with, started
 
-SEEN_SECONDS = 10
+SEEN_SECONDS = 60
 
 
 def free_port() -> int:

@@ -190,7 +190,7 @@ async def test_a_return_needs_an_approver_and_a_cause_and_for_programs_another_p
 async def test_a_service_that_does_not_answer_is_asked_three_times() -> None:
     async with world() as here:
         here.yard.failing = 2
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(here.stop)
                 while here.yard.counts["scorer"]:

@@ -231,7 +231,7 @@ class World:
 
     async def with_time(self, do: Callable[[], Awaitable[Any]]) -> None:
         """Do something that waits for the clock between its tries."""
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             async with anyio.create_task_group() as tasks:
                 done = anyio.Event()
 

@@ -56,7 +56,7 @@ async def test_of_a_thousand_callers_at_once_exactly_fifty_pass_a_budget_for_fif
             decided.set()
 
     async with stage.governor:
-        with anyio.fail_after(30):
+        with anyio.fail_after(60):
             async with anyio.create_task_group() as group:
                 for _ in range(1_000):
                     group.start_soon(caller)
@@ -149,7 +149,7 @@ async def test_of_a_thousand_callers_in_four_processes_on_one_file_exactly_fifty
 ) -> None:
     limit = 50 * WORST
     workers = [worker(store, f"w{number}", provider, limit, calls=250, at_once=250, used=100) for number in range(4)]
-    admitted = [int(process.communicate(timeout=60)[0]) for process in workers]
+    admitted = [int(process.communicate(timeout=180)[0]) for process in workers]
     assert sum(admitted) == 50
     assert sum((await bill(provider)).values()) == limit
     assert await settled(store, limit) == (limit, 0)
@@ -162,7 +162,7 @@ async def test_of_two_hundred_callers_in_four_processes_on_one_postgresql_exactl
     limit = 50 * WORST
     await (await emptied(postgres)).close()
     workers = [worker(postgres, f"w{number}", provider, limit, calls=50, at_once=50, used=100) for number in range(4)]
-    admitted = [int(process.communicate(timeout=60)[0]) for process in workers]
+    admitted = [int(process.communicate(timeout=180)[0]) for process in workers]
     assert sum(admitted) == 50
     assert sum((await bill(provider)).values()) == limit
     assert await settled(postgres, limit) == (limit, 0)
@@ -174,7 +174,7 @@ async def test_four_processes_that_use_half_of_their_worst_case_leave_less_than_
 ) -> None:
     limit = 50 * WORST
     workers = [worker(store, f"w{number}", provider, limit, calls=100, at_once=5, used=50) for number in range(4)]
-    admitted = [int(process.communicate(timeout=60)[0]) for process in workers]
+    admitted = [int(process.communicate(timeout=180)[0]) for process in workers]
     truth = sum((await bill(provider)).values())
     assert truth == sum(admitted) * WORST // 2
     assert limit - WORST < truth <= limit
@@ -189,7 +189,7 @@ async def test_processes_that_are_killed_never_overspend_and_never_undercount(
     for _ in range(cycles):
         pair = [worker(store, name, provider, limit, calls=10**9, at_once=4, used=-1) for name in ("a", "b")]
         began = len(await bill(provider))
-        patience = time.monotonic() + 30
+        patience = time.monotonic() + 120
         while len(await bill(provider)) == began and time.monotonic() < patience:
             await anyio.sleep(0.02)
         await anyio.sleep(chance.uniform(0, 0.15))

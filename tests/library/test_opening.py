@@ -67,7 +67,7 @@ async def test_a_program_keeps_to_what_somebody_said_about_its_budget_by_command
             async with governor.admit(pages(4)):
                 pass
         await say(5)
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             while [balance.limit for balance in await governor.balances()] != [5 * CENT]:
                 await clock.advance(250)
         async with governor.admit(pages(5)) as reservation:

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 LATER = Path(__file__).with_name("later.py")
-START_SECONDS = 30
-END_SECONDS = 20
+START_SECONDS = 120
+END_SECONDS = 60
 
 
 def environment(home: Path, more: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.anyio
 SEED = 7
 PARTS = 6
 """Files of each log: a kill may fall between two."""
-RUN_SECONDS = 60
+RUN_SECONDS = 180
 KEPT = ("title", "severity", "kind", "entity", "count", "first_seen", "last_seen", "repeats", "techniques")
 """What must be the same of an incident, whenever and how often its making was interrupted."""
 LOOK_SECONDS = 0.004

@@ -96,7 +96,7 @@ async def test_an_idle_connection_makes_room_for_one_to_another_place() -> None:
             await served.say(OK)
 
     wires = Wires(connections_max=1)
-    async with scripted(talk) as here, scripted(talk) as there, asyncio.timeout(5):
+    async with scripted(talk) as here, scripted(talk) as there, asyncio.timeout(60):
         came = [await asked(wires, server.port) for server in (here, there, here)]
         await wires.close()
     assert [isinstance(one, Came) for one in came] == [True] * 3
@@ -108,7 +108,7 @@ async def test_a_second_request_waits_for_room_and_gets_it() -> None:
             await served.say(OK)
 
     wires = Wires(connections_max=1)
-    async with scripted(talk) as here, scripted(talk) as there, asyncio.timeout(5):
+    async with scripted(talk) as here, scripted(talk) as there, asyncio.timeout(60):
         came = await asyncio.gather(asked(wires, here.port), asked(wires, there.port))
         await wires.close()
     assert [isinstance(one, Came) for one in came] == [True] * 2

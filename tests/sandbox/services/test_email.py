@@ -18,7 +18,7 @@ async def hand_in(client: Client, text: str = LETTER, to: str = "b@example.com")
     """By Python's own client, in a thread; the error's code when it was refused."""
 
     def send() -> object:
-        with smtplib.SMTP("127.0.0.1", client.serving.mail_port, timeout=5) as server:
+        with smtplib.SMTP("127.0.0.1", client.serving.mail_port, timeout=60) as server:
             server.login("any", "canary-3f2e1d0c9b8a7f6e5d4c3b2a10")
             return server.sendmail("a@example.com", [to], text)
 

@@ -84,7 +84,7 @@ async def raised(door: Doors, manager: str, *alerts: dict[str, Any]) -> None:
 
 async def becomes(door: Doors, status: Status) -> Incident:
     """The one incident, once it stands so."""
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         while True:
             await door.app.finish(wait_ms=0)
             found = await door.app.incidents.recent(10)
