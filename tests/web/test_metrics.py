@@ -20,6 +20,7 @@ from aegis.core.telemetry import (
     IncidentChanged,
     LevelCrossed,
     LoopFailed,
+    RequestsLeft,
     ServiceAnswered,
     ServiceStands,
 )
@@ -47,6 +48,7 @@ HAPPENED: tuple[Happened, ...] = (
     DeliveryEnded(at=START, service="slack", incident_id="inc_1", outcome="done"),
     LoopFailed(at=START, loop="deliveries", message="x"),
     ServiceAnswered(at=START, service='sl"ack\\\n', status=200, took_ms=12, left=41),
+    RequestsLeft(at=START, service="virustotal", left=7),
     ServiceStands(at=START, service="jira", breaker="open", paused_ms=15_000),
 )
 

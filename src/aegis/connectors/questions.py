@@ -102,15 +102,16 @@ def _daily(held: Mapping[str, Any]) -> tuple[int, int] | None:
     return (used, allowed) if type(used) is int and type(allowed) is int and 0 <= allowed <= QUOTA_MAX else None
 
 
-async def daily_quota(config: Any, http: Http, *, clock: Clock) -> int | None:
-    """The look-ups that VirusTotal grants a day; None when it does not say. Raises `ServiceError`."""
+async def daily_quota(config: Any, http: Http, *, clock: Clock) -> tuple[int, int] | None:
+    """The look-ups that VirusTotal counted today and those that it grants a day; None when it does not say. Raises
+    `ServiceError`.
+    """
     asks = question("virustotal", config)
     assert asks is not None, "it has a question"
     answer = await http.send(HttpRequest(service="virustotal", method="GET", url=asks.url, headers=asks.headers))
     if answer.status != 200:
         raise failure("virustotal", answer, now=clock.now(), code=_code(answer))
-    found = _daily(json_object(answer) or {})
-    return found[1] if found else None
+    return _daily(json_object(answer) or {})
 
 
 class Asks:

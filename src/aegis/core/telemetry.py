@@ -124,6 +124,15 @@ class ServiceAnswered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RequestsLeft:
+    """How many requests a service says are left to us, where it says so only when it is asked."""
+
+    at: datetime
+    service: str
+    left: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceStands:
     """How an outside service stands, told every quarter of a minute: whether it is used, tried or left alone, and for
     how long still.
@@ -159,6 +168,7 @@ Happened: TypeAlias = (
     | DeliveryEnded
     | HeldBack
     | ServiceAnswered
+    | RequestsLeft
     | ServiceStands
     | LoopFailed
 )

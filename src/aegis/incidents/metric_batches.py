@@ -23,6 +23,7 @@ from aegis.core.telemetry import (
     IncidentChanged,
     LevelCrossed,
     Observer,
+    RequestsLeft,
     ServiceAnswered,
     ServiceStands,
 )
@@ -62,6 +63,8 @@ class MetricBatches:
             self._set("aegis.request_ms_max", slowest, {"service": happened.service})
             if happened.left is not None:
                 self._set("aegis.service_requests_left", happened.left, {"service": happened.service})
+        elif isinstance(happened, RequestsLeft):
+            self._set("aegis.service_requests_left", happened.left, {"service": happened.service})
 
     def _add(self, series: _Series, more: int) -> None:
         if series not in self._values and len(self._values) >= SERIES_MAX - 1:

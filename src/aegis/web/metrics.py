@@ -24,6 +24,7 @@ from aegis.core.telemetry import (
     IncidentChanged,
     LevelCrossed,
     LoopFailed,
+    RequestsLeft,
     ServiceAnswered,
     ServiceStands,
 )
@@ -126,6 +127,8 @@ class Metrics:
                 self.kept_back.labels(happened.kind).inc()
             case LoopFailed():
                 self.failures.labels(happened.loop).inc()
+            case RequestsLeft():
+                self.left.labels(happened.service).set(happened.left)
             case ServiceAnswered() | ServiceStands():
                 self._service(happened)
 
