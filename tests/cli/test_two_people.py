@@ -81,6 +81,7 @@ def test_each_role_applies_a_plan_agrees_to_budgets_and_to_returns_as_its_rights
     plan = data(here.run(*G4))["id"]
     budget = data(here.run(*SET, "500.00", "--json"))["id"]
     assert here.run("stop", "apply", plan).exit_code == 2, "who planned it is one person"
+    assert here.run("recover", "--stop", plan, *CAUSE).exit_code == 2, "nothing is stopped yet"
 
     here.env["AEGIS_TOKEN"] = other
     operates = "operate" in RIGHTS[role]

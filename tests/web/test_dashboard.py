@@ -1,6 +1,7 @@
 """The pages by their words and numbers: one count behind each total, forms only from our own pages, roles act by act."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ import pytest
 from tests.web.faces import BRUTE_FORCE, Face, faced
 from tests.web.test_accounts import form_token, sign_in, with_accounts
 
+from aegis.app import approving
+from aegis.app.overrides import Override
 from aegis.core.incidents import Severity
-from aegis.core.money import show_usd
+from aegis.core.money import show_usd, usd
 from aegis.core.roles import RIGHTS, ROLES, RoleName
 from aegis.core.stops import Grade
 from aegis.emergency.planning import Order
@@ -169,8 +172,6 @@ async def _password() -> Any:
 
 
 async def test_what_is_beyond_our_own_keys_returns_when_a_second_account_agrees(tmp_path: Path) -> None:
-    from dataclasses import replace
-
     async with faced(tmp_path) as face:
         await with_accounts(face)
         await face.app.accounts.add("second", "operator", await _password(), by="test")
@@ -188,6 +189,39 @@ async def test_what_is_beyond_our_own_keys_returns_when_a_second_account_agrees(
         assert (await send(face, f"/stop/{made.id}/agree/{waiting.id}"))[1].endswith("done=returning")
         after = await shown.stops.get(made.id)
         assert (after.state, after.approver) == ("returning", "second")
+
+
+async def test_what_a_return_could_not_give_back_is_asked_for_again_and_nothing_else_of_what_is_over(
+    tmp_path: Path,
+) -> None:
+    async with faced(tmp_path) as face:
+        await with_accounts(face)
+        emergency, shown = face.app.emergency, face.app.shown
+        assert emergency is not None
+        assert shown is not None
+        made = await emergency.orders.plan(Order(grade=Grade.G3, scope={"team": "build"}, reason="x", by="ann"))
+        await emergency.orders.keep(made)
+        over = replace(made, state="returned", version=made.version + 1)
+        await shown.stops.save(over)
+        await sign_in(face, "operator")
+        assert (await send(face, f"/stop/{made.id}/recover", root_cause="over"))[0] == 400
+        await shown.stops.save(replace(over, failed={"iam_key:AKIA1": "away"}, version=over.version + 1))
+        assert (await send(face, f"/stop/{made.id}/recover", root_cause="over"))[1].endswith("done=asked")
+
+
+async def test_agreeing_to_a_budget_is_on_record_before_it_is_set_and_after(tmp_path: Path) -> None:
+    async with faced(tmp_path) as face:
+        await with_accounts(face)
+        app, budget = face.app, face.app.config.budgets[0].name
+        word = Override(budget=budget, window="day", level="emergency", amount=usd("90"), by="ann", at=app.clock.now())
+        asked = await approving.ask(app.accounts.kept, word, new_id=app.new_id, by="ann", now=app.clock.now())
+        await sign_in(face, "budget-admin")
+        assert (await send(face, f"/approvals/{asked.id}"))[1].endswith("done=approved")
+        after, before = await app.audit.entries(limit=2)
+        assert (before.what, after.what) == ("budget.approving", "budget.approved")
+        assert after.facts["budget"] == budget
+        assert (await send(face, f"/approvals/{asked.id}"))[0] == 400, "it was agreed to already"
+        assert (await app.audit.entries(limit=1))[0].seq == after.seq, "what did not happen is not on record"
 
 
 async def test_a_key_is_shown_once(tmp_path: Path) -> None:

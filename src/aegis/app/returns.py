@@ -13,7 +13,7 @@ from typing import Final
 from aegis.app import approving
 from aegis.core.errors import BadInput
 from aegis.core.stops import Grade, Stop, broken_off, heard
-from aegis.emergency.planning import Orders
+from aegis.emergency.planning import Orders, returnable
 from aegis.emergency.ports import Parts
 from aegis.emergency.stopping import switch_of
 from aegis.stores.accounts import Approval, SqliteAccounts
@@ -30,19 +30,17 @@ async def ask(
     root_cause: str,
     new_id: Callable[[str], str],
     now: datetime,
-) -> bool:
-    """Ask for the return of a stop: it begins at once up to G2, beyond it waits for a second person. Whether it has begun.
-    Raises `BadInput` and `StoreError`.
+) -> Approval | None:
+    """Ask for the return of a stop, or for what its return could not give back: it begins at once up to G2 (None), beyond
+    it waits for a second person. Raises `BadInput` and `StoreError`.
     """
     if stop.plan.grade <= Grade.G2:
         await orders.recover(stop.id, by=by, approver=by, root_cause=root_cause[:WORDS_MAX])
-        return True
-    if stop.state != "stopped":
-        raise BadInput(f"{stop.id} is {stop.state}: only what is stopped can return", code="not_stopped")
+        return None
+    returnable(stop)
     if not root_cause.strip():
         raise BadInput("A return needs its root cause in words", code="not_approved")
-    await approving.ask_for_return(kept, stop.id, root_cause[:WORDS_MAX], new_id=new_id, by=by, now=now)
-    return False
+    return await approving.ask_for_return(kept, stop.id, root_cause[:WORDS_MAX], new_id=new_id, by=by, now=now)
 
 
 async def agree(kept: SqliteAccounts, orders: Orders, approval: Approval, *, by: str, now: datetime) -> Stop:

@@ -74,14 +74,15 @@ async def _recover(run: Session, stop_id: str, approver: str, root_cause: str, a
 
 async def _ask(run: Session, here: Desk, stop: Stop, root_cause: str, as_json: bool) -> None:
     """Credentials and programs, where there are accounts: it counts when the account of another person agrees."""
-    from aegis.app.approving import ask_for_return
+    from aegis.app.returns import ask
     from aegis.stores.accounts import SqliteAccounts
 
     if not root_cause:
         raise BadInput("a return needs --root-cause", code="not_approved")
     by = await acting(run, here, "operate")
     kept, now = SqliteAccounts(here.database), here.clock.now()
-    asked = await ask_for_return(kept, stop.id, root_cause, new_id=here.new_id, by=by, now=now)
+    asked = await ask(kept, here.orders, stop, by=by, root_cause=root_cause, new_id=here.new_id, now=now)
+    assert asked is not None, "it is beyond what one person may return"
     if as_json:
         show_json("approval", id=asked.id, stop=stop.id, by=by)
         return

@@ -51,6 +51,14 @@ class Order:
     """The incident that led to it, where there is one already."""
 
 
+def returnable(stop: Stop) -> bool:
+    """Whether only what its return could not give back is left to return. Raises `BadInput` where nothing can."""
+    again = stop.state == "returned" and bool(stop.failed)
+    if stop.state != "stopped" and not again:
+        raise BadInput(f"{stop.id} is {stop.state}: only what is stopped can return", code="not_stopped")
+    return again
+
+
 class Orders:
     """`preauthorised` are kinds of targets, and targets, that need no second person: the configuration's."""
 
@@ -155,9 +163,7 @@ class Orders:
         and a root cause, or when it does not stand still, and `StoreError`: then nothing was begun.
         """
         stop, now_ms = await self._parts.stops.get(stop_id), self._parts.now_ms()
-        again = stop.state == "returned" and bool(stop.failed)
-        if stop.state != "stopped" and not again:
-            raise BadInput(f"{stop_id} is {stop.state}: only what is stopped can return", code="not_stopped")
+        again = returnable(stop)
         if not approver.strip() or not root_cause.strip():
             raise BadInput("a return needs --approver and --root-cause", code="not_approved")
         if stop.plan.grade > Grade.G2 and approver == by:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 
-from aegis.app.approving import BUDGET_SET, approve, asked_for
+from aegis.app.approving import BUDGET_SET, agree, asked_for, set_agreed
 from aegis.config import scalars
 from aegis.core.budgets import Amounts
 from aegis.core.errors import BadInput
@@ -57,7 +57,7 @@ def add(routes: APIRouter, frame: Frame) -> None:
         return after("/keys", "revoked")
 
     @routes.post("/approvals/{approval_id}")
-    async def agree(request: Request, approval_id: str) -> Response:
+    async def approve(request: Request, approval_id: str) -> Response:
         """Agree, as the second person, to a budget that somebody raised."""
         app = frame.app
         try:
@@ -65,8 +65,11 @@ def add(routes: APIRouter, frame: Frame) -> None:
             kept, lookups, now = app.accounts.kept, app.lookups, app.clock.now()
             found = await asked_for(kept, approval_id)
             refuse_unless(found.what == BUDGET_SET, "That is agreed to under Stop and recover", "no_such_approval")
-            await approve(kept, lookups, app.config.budgets, found, by=who(request), now=now)
+            await agree(kept, found, by=who(request), now=now)
             facts = {"approval": found.id, "asked_by": found.asked_by}
+            await app.audit.note(who(request), "budget.approving", facts)
+            word, _ = await set_agreed(lookups, app.config.budgets, found, by=who(request), now=now)
+            facts |= {"budget": word.budget, "window": word.window, "level": word.level}
             await app.audit.note(who(request), "budget.approved", facts)
         except BadInput as refused:
             return await _page(frame, request, status=status_of(refused), problem=str(refused))

@@ -88,10 +88,10 @@ def _acts(routes: APIRouter, frame: Frame) -> None:
             form, app = await read_form(request), frame.app
             found, cause = await frame.shown.stops.get(stop_id), words(form, "root_cause", 1_000)
             kept, orders, now = app.accounts.kept, _emergency(frame).orders, app.clock.now()
-            begun = await ask(kept, orders, found, by=who(request), root_cause=cause, new_id=app.new_id, now=now)
+            waits = await ask(kept, orders, found, by=who(request), root_cause=cause, new_id=app.new_id, now=now)
         except BadInput as refused:
             return await _one(frame, request, stop_id, status=status_of(refused), problem=str(refused))
-        return after(f"/stop/{stop_id}", "returning" if begun else "asked")
+        return after(f"/stop/{stop_id}", "asked" if waits else "returning")
 
     @routes.post("/stop/{stop_id}/agree/{approval_id}")
     async def second(request: Request, stop_id: str, approval_id: str) -> Response:
