@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import partial, reduce
 from importlib.metadata import version
+from operator import add
 from typing import Any
 
 from bench.peers._steps import COST, QUESTION, given, stopped, tell
@@ -14,8 +15,8 @@ from langchain_openai import ChatOpenAI
 at = given()
 
 
-def gpt(key: str, **more: Any) -> Any:
-    return ChatOpenAI(model="gpt-6-luna", base_url=f"{at.address}/v1", api_key=key, max_tokens=300, **more)
+def gpt(key: str, model: str = "gpt-6-luna", **more: Any) -> Any:
+    return ChatOpenAI(model=model, base_url=f"{at.address}/v1", api_key=key, max_tokens=300, **more)
 
 
 def claude(key: str) -> Any:
@@ -39,10 +40,11 @@ def stream() -> bool:
 
 
 def tools() -> bool:
-    """OpenAI's newest model is asked over responses as soon as it has tools, the one before over chat."""
-    models = (gpt(at.key), gpt(at.key, model="gpt-5.4-mini"), claude(at.key))
+    """Whole and streamed. OpenAI's newest model is asked over responses as soon as it has tools, the one before over chat."""
+    models = (gpt(at.key), gpt(at.key, "gpt-5.4-mini"), claude(at.key))
     bound = [model.bind_tools([rate], tool_choice="rate") for model in models]
-    return all(model.invoke(QUESTION).tool_calls[0]["name"] == "rate" for model in bound)
+    answers = [answer for model in bound for answer in (model.invoke(QUESTION), reduce(add, model.stream(QUESTION)))]
+    return all(answer.tool_calls[0]["name"] == "rate" for answer in answers)
 
 
 def errors() -> object:
