@@ -13,7 +13,6 @@ from aegis.app.reconciling import Reconciling
 from aegis.core.calls import Call
 from aegis.core.ports import HttpRequest
 from aegis.core.references import Reference
-from aegis.core.secret import Secret
 from aegis.rehearsal.sandboxed import sandbox_config, sandbox_secrets
 from aegis.sandbox.server import serve
 from aegis.sandbox.world import World
@@ -22,7 +21,6 @@ from aegis.transport.http import OutboundHttp
 
 NOON = datetime(2026, 11, 18, 12, 0, tzinfo=UTC)
 MODEL = "claude-haiku-4-5"
-ADMIN = {"SANDBOX_ADMIN": Secret("sk-ant-admin-sandbox")}
 BUDGET = """\
 budgets:
   everything:
@@ -117,7 +115,7 @@ async def billed(
             base = f"{serving.url}/{name}"
             admin = Reference("env", "SANDBOX_ADMIN")
             services[name] = replace(services[name], admin_key=admin, base_url=base, rate=None)
-        known = {**sandbox_secrets(serving), **ADMIN}
+        known = sandbox_secrets(serving)
         config = replace(config, services=services)
         http = OutboundHttp(clock=clock, observer=lambda _: None)
         async with open_app(

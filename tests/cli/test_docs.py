@@ -25,6 +25,7 @@ OWN_TESTS = {
     "docs/governor.md": "tests/governor/test_docs.py",
     "docs/incident-report.md": "tests/cli/test_report.py",
     "docs/monitoring.md": "tests/cli/test_monitoring_docs.py",
+    "docs/reconcile.md": "tests/cli/test_reconcile_docs.py",
     "docs/silences.md": "tests/cli/test_people_docs.py",
     "docs/simulate.md": "tests/cli/test_simulate_docs.py",
     "docs/detection.md": "tests/cli/test_guides_docs.py",

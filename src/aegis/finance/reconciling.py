@@ -123,8 +123,8 @@ def _proposal(billed: Nanos, held: LedgerDay, least: Nanos) -> tuple[Nanos | Non
     left = billed - (held.cost - held.worst)  # what the bill leaves for them
     settle = None
     # A little below nothing is rounding: every call's cost is rounded up, the bill's total once.
-    if held.worst and -max(least, billed // 100) <= left <= held.worst:
-        settle = max(0, left)
+    if held.worst and left >= -max(least, billed // 100):
+        settle = min(held.worst, max(0, left))
     beyond = left - held.worst
     return settle, held.outside + (beyond if beyond >= least else 0)
 

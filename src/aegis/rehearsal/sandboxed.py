@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 from aegis.config.load import load
 from aegis.config.reach import Reach
-from aegis.config.settings import Config, Upstream
+from aegis.config.settings import Config, Service, Upstream
 from aegis.core.errors import ConfigError
 from aegis.core.references import Reference
 from aegis.core.secret import Secret
@@ -18,6 +18,7 @@ from aegis.sandbox.services.webhook import SECRET
 
 _KEYS: Mapping[str, str] = {
     "SANDBOX_KEY": "sandbox-key",
+    "SANDBOX_ADMIN": "sk-ant-admin-sandbox",
     "SANDBOX_AWS": "sandbox:sandbox",
     "SANDBOX_ROUTING_KEY": "5a" * 16,
     "SANDBOX_SLACK": "xoxb-sandbox",
@@ -77,7 +78,16 @@ def sandboxed(config: Config, serving: Serving) -> Config:
     # A rehearsal reaches nothing real: no container, no cluster, no vendor's key.
     emergency = replace(config.emergency, reach=Reach())
     config = replace(config, emergency=emergency)
-    return replace(config, services=stand_in.services, connectors=stand_in.connectors)
+    services = {name: _administered(one, config.services.get(name), serving) for name, one in stand_in.services.items()}
+    aws = replace(config.aws, base_url=serving.url)
+    return replace(config, services=services, connectors=stand_in.connectors, aws=aws)
+
+
+def _administered(stand_in: Service, own: Service | None, serving: Serving) -> Service:
+    """The sandbox's service; it tells its bill where the person's own would."""
+    if own is None or own.admin_key is None:
+        return stand_in
+    return replace(stand_in, admin_key=Reference("env", "SANDBOX_ADMIN"), base_url=f"{serving.url}/{stand_in.name}")
 
 
 def with_gateway(config: Config, serving: Serving) -> Config:
