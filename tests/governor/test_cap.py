@@ -185,7 +185,7 @@ async def test_four_processes_that_use_half_of_their_worst_case_leave_less_than_
 async def test_processes_that_are_killed_never_overspend_and_never_undercount(
     store: Path, provider: int, *, long: bool
 ) -> None:
-    cycles, limit, chance = (200, 10**6, random.Random(7)) if long else (8, 10**5, random.Random(7))
+    cycles, limit, chance = (200, 10**6, random.Random(7)) if long else (20, 10**5, random.Random(7))
     for _ in range(cycles):
         pair = [worker(store, name, provider, limit, calls=10**9, at_once=4, used=-1) for name in ("a", "b")]
         began = len(await bill(provider))

@@ -29,7 +29,7 @@ def runs(count: int) -> settings:
 
 
 def test_the_cap_holds_through_random_histories(*, long: bool) -> None:
-    run_state_machine_as_test(Histories, settings=runs(10_000 if long else 500))
+    run_state_machine_as_test(Histories, settings=runs(10_000 if long else 2_000))
 
 
 def test_the_cap_holds_through_random_histories_in_sqlite(*, long: bool) -> None:
@@ -37,7 +37,7 @@ def test_the_cap_holds_through_random_histories_in_sqlite(*, long: bool) -> None
         def store(self) -> Any:
             return Sqlite()
 
-    run_state_machine_as_test(InSqlite, settings=runs(1_000 if long else 50))
+    run_state_machine_as_test(InSqlite, settings=runs(1_000 if long else 100))
 
 
 def test_the_cap_holds_through_random_histories_in_postgresql(postgres: str, *, long: bool) -> None:

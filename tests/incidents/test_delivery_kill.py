@@ -56,7 +56,7 @@ class Service:
 
 
 async def test_nothing_is_missing_after_kills_and_every_repeat_shares_its_key(tmp_path: Path, long: bool) -> None:
-    cycles = 200 if long else 8
+    cycles = 200 if long else 20
     number = cycles * PER_CYCLE
     service = Service()
     server = await asyncio.start_server(service, "127.0.0.1", 0)
