@@ -42,7 +42,8 @@ def lines(page: str) -> list[str]:
 
 
 def block(page: str, language: str, number: int = 0) -> str:
-    return re.findall(rf"```{language}\n(.+?)```", text_of(page), re.DOTALL)[number]
+    found: list[str] = re.findall(rf"```{language}\n(.+?)```", text_of(page), re.DOTALL)
+    return found[number]
 
 
 def run(here: Place, line: str, **names: str) -> None:
