@@ -104,14 +104,6 @@ async def set_agreed(
     return word, await add(lookups, budgets, word)
 
 
-async def approve(
-    kept: SqliteAccounts, lookups: SqliteLookups, budgets: Sequence[Budget], found: Approval, *, by: str, now: datetime
-) -> tuple[Override, Budget]:
-    """Agree to a budget that somebody else asked for, and set it. Raises `BadInput` and `StoreError`."""
-    await agree(kept, found, by=by, now=now)
-    return await set_agreed(lookups, budgets, found, by=by, now=now)
-
-
 def return_of(found: Approval) -> tuple[str, str]:
     """The stop and the root cause of a return that waits."""
     fields = orjson.loads(found.body)

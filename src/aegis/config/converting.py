@@ -162,6 +162,7 @@ def _upstream(name: str, section: UpstreamSection) -> Upstream:
         cache=section.cache,
         region=region,
         api_version=section.api_version or "",
+        responses=section.responses,
         vendor=(section.service or name) == kind,
     )
 

@@ -89,6 +89,8 @@ class Upstream:
     region: str = ""
     api_version: str = ""
     """Of Azure's dated API, which has the model's deployment in its path."""
+    responses: bool = True
+    """Whether a server of OpenAI's kind has /v1/responses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

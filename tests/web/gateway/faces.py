@@ -77,6 +77,35 @@ def ollama(target: str, _headers: Mapping[str, str], body: Any) -> tuple[int, An
     return 200, {**whole(body["model"]), "system_fingerprint": "fp_ollama"}
 
 
+def calling(target: str, _headers: Mapping[str, str], body: Any) -> tuple[int, Any]:
+    """A server with chats only, which knows the older names: it calls the first tool that it is given, and says what came
+    of it in the end.
+    """
+    roles = [message["role"] for message in body.get("messages", ())]
+    if target != "/v1/chat/completions" or "developer" in roles or "max_tokens" not in body:
+        return 404, {"error": {"message": "404 page not found", "type": "api_error", "param": None, "code": None}}
+    model = body["model"]
+    if not body.get("tools") or roles[-1] == "tool":
+        text = {"role": "assistant", "content": body["messages"][-1]["content"]}
+        if not body.get("stream"):
+            return 200, whole(model, message=text)
+        return 200, [chunk(model, text), chunk(model, {}, "stop"), _last(model)]
+    name, arguments = body["tools"][0]["function"]["name"], '{"level":"high"}'
+    call = {"id": "call_1", "type": "function", "function": {"name": name, "arguments": arguments}}
+    if not body.get("stream"):
+        return 200, whole(
+            model, message={"role": "assistant", "content": None, "tool_calls": [call]}, finish_reason="tool_calls"
+        )
+    first = {"index": 0, **call, "function": {"name": name, "arguments": ""}}
+    pieces = [{"index": 0, "function": {"arguments": piece}} for piece in (arguments[:7], arguments[7:])]
+    deltas = [chunk(model, {"tool_calls": [one]}) for one in (first, *pieces)]
+    return 200, [*deltas, chunk(model, {}, "tool_calls"), _last(model)]
+
+
+def _last(model: str) -> dict[str, Any]:
+    return {**frame(".chunk", model), "choices": [], "usage": USAGE}
+
+
 @asynccontextmanager
 async def speaking(answer: Answer) -> AsyncIterator[Scripted]:
     """A server that answers so."""

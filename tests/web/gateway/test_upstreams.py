@@ -10,7 +10,8 @@ from typing import Any
 import anthropic
 import openai
 import pytest
-from tests.web.gateway.faces import Answer, azure, ollama, speaking, vllm
+from tests.sandbox.places import Contracts
+from tests.web.gateway.faces import Answer, azure, calling, ollama, speaking, vllm
 from tests.web.gateway.stage import HELLO, Stage, staged
 
 from aegis.core.money import usd
@@ -19,6 +20,7 @@ pytestmark = pytest.mark.anyio
 
 AZURE = '    azure: {kind: openai, base_url: "{0}", key: env:SANDBOX_KEY, auth: api-key, api_version: 2024-10-21, service: openai, models: ["gpt-*"]}\n'
 LOCAL = '    local: {kind: openai, base_url: "{0}", models: ["llama*"], allow_fields: [top_k]}\n'
+CHATS = '    local: {kind: openai, base_url: "{0}", models: ["llama*"], responses: false}\n'
 PRICES = 'prices: {"local": {input_tokens: 1.00, output_tokens: 2.00}}\n'
 COST = 12 * usd("0.000001") + 5 * usd("0.000002")
 
@@ -88,3 +90,44 @@ async def test_ollama_is_asked_under_v1_and_what_it_lacks_is_its_own_answer(tmp_
         with pytest.raises(openai.NotFoundError, match="404 page not found"):
             await gpt.responses.create(model="llama3", input="hello")
         assert await spent(stage) == 2 * COST, "what is not there costs nothing"
+
+
+TOOL: Any = {
+    "type": "function",
+    "name": "rate",
+    "description": "rate it",
+    "parameters": {"type": "object", "properties": {"level": {"type": "string"}}},
+    "strict": False,
+}
+
+
+async def test_a_server_without_responses_is_asked_for_a_chat_and_answered_as_one(tmp_path: Path, shared: Path) -> None:
+    asked: Any = {"model": "llama3", "instructions": "Be short.", "max_output_tokens": 20}
+    async with behind(tmp_path, calling, CHATS, PRICES) as (stage, gpt, _):
+        answer = await gpt.responses.create(input="hello", **asked)
+        assert (answer.object, answer.status, answer.output_text) == ("response", "completed", "hello")
+        assert (answer.usage.input_tokens, answer.usage.output_tokens) == (12, 5)
+        events: list[Any] = [event async for event in await gpt.responses.create(input="hello", stream=True, **asked)]
+        assert (events[0].type, events[-1].type) == ("response.created", "response.completed")
+        assert events[-1].response.output_text == "hello"
+        assert events[-1].response.usage == answer.usage
+        assert await spent(stage) == 2 * COST
+        _, _, body = await stage.post("/v1/responses", {"model": "llama3", "input": "hi"}, await stage.key("raw"))
+        assert Contracts(shared / "contracts").breaches("openai", "responses.200", body) == []
+        with pytest.raises(openai.BadRequestError, match="previous_response_id"):
+            await gpt.responses.create(input="hello", previous_response_id="resp_1", **asked)
+
+
+async def test_tools_go_both_ways_to_a_server_without_responses(tmp_path: Path) -> None:
+    said: Any = {"role": "user", "content": "rate it"}
+    asked: Any = {"model": "llama3", "tools": [TOOL]}
+    async with behind(tmp_path, calling, CHATS, PRICES) as (stage, gpt, _):
+        [call] = (await gpt.responses.create(input=[said], **asked)).output
+        assert (call.type, call.name, call.arguments) == ("function_call", "rate", '{"level":"high"}')
+        events: list[Any] = [event async for event in await gpt.responses.create(input=[said], stream=True, **asked)]
+        pieces = [event.delta for event in events if event.type == "response.function_call_arguments.delta"]
+        assert "".join(pieces) == events[-1].response.output[0].arguments == call.arguments
+        result: Any = {"type": "function_call_output", "call_id": call.call_id, "output": "it is high"}
+        again = await gpt.responses.create(input=[said, call.model_dump(exclude_none=True), result], **asked)
+        assert again.output_text == "it is high"
+        assert await spent(stage) == 3 * COST

@@ -36,6 +36,10 @@ class UpstreamSection(Section):
     """Fields of a request that pass although Aegis does not know whether they raise the cost (top_k for vLLM)."""
     allow_private: bool = False
     """It stands on a private address."""
+    responses: bool = True
+    """Whether it has /v1/responses; where an OpenAI-compatible server has none (false), a response is asked of it as a
+    chat and answered as a response.
+    """
     cache: Literal["never", "deterministic", "always"] = "never"
     """Which whole answers are used again when the same key asks the same: those asked for at temperature 0 (and
     embeddings), or all; for as long as services.NAME.cache says (5m). A key may say otherwise.

@@ -23,7 +23,7 @@ from aegis.core.metering.writing import written
 from aegis.core.money import Nanos
 from aegis.web.gateway.asked import Asked
 from aegis.web.gateway.azure import deployment_path, without_tier
-from aegis.web.gateway.dialects import DIALECTS, OTHERS, Dialect
+from aegis.web.gateway.dialects import OTHERS, Dialect, dialect_of
 from aegis.web.gateway.refusals import Head, Refusal
 from aegis.web.gateway.routes import Route, converse_path
 
@@ -151,11 +151,10 @@ def _candidate(parts: GatewayParts, work: Work, body: dict[str, Any]) -> Candida
         raise Refusal(404, f"no upstream is configured for {route.name}", code="no_upstream")
     settings = upstream.settings
     path = asked.path + (b"?" + asked.query if asked.query else b"")
-    dialect: Dialect | None = None
     left_out: tuple[str, ...] = ()
     sent = body
-    if settings.kind != route.shape:
-        dialect = DIALECTS[route.name, settings.kind]
+    dialect = dialect_of(route, settings)
+    if dialect is not None:
         translated = dialect.request(body, settings.vendor)
         sent, left_out, path = translated.body, translated.left_out, dialect.path
     served = route if dialect is None else dialect.served

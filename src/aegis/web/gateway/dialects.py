@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from aegis.app.gateway import Kind
+from aegis.config.settings import Upstream as Settings
 from aegis.core.dialects.chat_answer import MessageEvents, to_message
 from aegis.core.dialects.chat_request import to_messages
 from aegis.core.dialects.fields import Translated
@@ -49,6 +50,18 @@ def _response_to_messages(body: Body) -> Translated:
     return Translated(body=messages.body, left_out=(*chat.left_out, *messages.left_out))
 
 
+def _response_to_chat(body: Body, *, vendor: bool) -> Translated:
+    """For a server that is not OpenAI's own: it knows the older names, which OpenAI still takes as well."""
+    chat = response_to_chat(body)
+    if vendor:
+        return chat
+    sent = {("max_tokens" if name == "max_completion_tokens" else name): value for name, value in chat.body.items()}
+    sent["messages"] = [
+        one | {"role": "system"} if one["role"] == "developer" else one for one in chat.body["messages"]
+    ]
+    return Translated(body=sent, left_out=chat.left_out)
+
+
 _MESSAGES, _CHAT = b"/v1/messages", b"/v1/chat/completions"
 DIALECTS: Final[Mapping[tuple[str, Kind], Dialect]] = {
     ("chat.completions", "anthropic"): Dialect(
@@ -73,6 +86,23 @@ DIALECTS: Final[Mapping[tuple[str, Kind], Dialect]] = {
         events=lambda body, now: Chained(CompletionEvents(created=now, usage=True), ResponseEvents(body, created=now)),
     ),
 }
+RESPONSES_AS_CHAT: Final = Dialect(
+    path=_CHAT,
+    served=ROUTES[_CHAT],
+    request=lambda body, vendor: _response_to_chat(body, vendor=vendor),
+    answer=lambda answer, now, asked: to_response(answer, asked, created=now),
+    events=lambda body, now: ResponseEvents(body, created=now),
+)
+"""For servers of OpenAI's kind that have no responses: Ollama, and Azure's dated API."""
+
+
+def dialect_of(route: Route, upstream: Settings) -> Dialect | None:
+    """How an upstream serves an operation; None where it speaks the caller's own."""
+    if upstream.kind != route.shape:
+        return DIALECTS[route.name, upstream.kind]
+    return RESPONSES_AS_CHAT if route.name == "responses" and not upstream.responses else None
+
+
 OTHERS: Final[Mapping[str, tuple[Kind, ...]]] = {
     route: tuple(kind for name, kind in DIALECTS if name == route) for route, _ in DIALECTS
 }
