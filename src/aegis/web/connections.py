@@ -48,7 +48,10 @@ class Connection(HttpToolsProtocol):
         self._on_time()
         if self._expired is not None:
             self._expired.cancel()
+            self._expired = None
         super().connection_lost(exc)
+        # Nothing in a ring: what belongs to a connection goes with it, and not when the collector next looks.
+        self.cycle = None  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
         self._body_seen = False

@@ -12,6 +12,8 @@ import pytest
 from tests.transport.scripted import Wire, scripted
 from tests.web.gateway.stage import HELLO, Stage, staged
 
+from aegis.web.connections import Connection
+
 pytestmark = pytest.mark.anyio
 
 FIRST, MORE, AT_ONCE = 640, 480, 8
@@ -54,3 +56,20 @@ async def test_nothing_is_kept_for_each_request_that_was_answered(tmp_path: Path
         before = await blocks_after(FIRST, stage, key)
         kept = await blocks_after(MORE, stage, key) - before
     assert kept < BLOCKS_MAX
+
+
+async def test_a_connection_that_was_closed_is_gone_without_the_collector(tmp_path: Path) -> None:
+    async with scripted(answering) as vendor, staged(tmp_path, openai=vendor.url) as stage:
+        key, head = await stage.key(), {"connection": "close"}
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(AT_ONCE):
+                status, _, _ = await stage.post("/v1/chat/completions", CHAT, key, **head)
+                assert status == 200
+            await stage.client.close()
+            with anyio.fail_after(30):
+                while any(isinstance(one, Connection) for one in gc.get_objects()):
+                    await anyio.sleep(0)
+        finally:
+            gc.enable()
