@@ -8,9 +8,7 @@ from aegis.cli.commands import Group, json_option
 from aegis.cli.session import session, show, show_json
 
 
-@click.group(
-    cls=Group, examples=("aegis config show --origin", "aegis config reload", "aegis config schema > aegis.schema.json")
-)
+@click.group(cls=Group, examples=("aegis config show --origin", "aegis config reload"))
 def group() -> None:
     """The configuration in force."""
 
