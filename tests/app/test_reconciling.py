@@ -317,3 +317,63 @@ async def _sms(here: Billed) -> int:
         )
         assert answer.status == 201, answer.body
     return here.world.received("twilio").billed
+
+
+async def test_a_running_aegis_does_it_once_a_day_books_what_is_outside_and_gives_nothing_back(tmp_path: Path) -> None:
+    async with billed(tmp_path / "home", more=_ONLY_CLAUDE) as here:
+        worst = await here.governed(lost=True)
+        theirs = await here.behind(WORDS, times=12)
+        await here.reconciling.tick(here.clock.now())
+        assert await here.total() == worst  # a start asks nobody
+        here.days_pass(1)
+
+        await here.reconciling.tick(here.clock.now())
+        asked = here.world.received("anthropic").received
+        await here.reconciling.tick(here.clock.now())
+
+        assert here.world.received("anthropic").received == asked
+        assert await here.total() == theirs
+        rows, read = await here.reconciling.known(7)
+        assert read["problems"] == {}
+        assert [row["incident"] is None for row in rows if row["state"] != "provisional"] == [False]
+
+
+async def test_its_incident_waits_for_the_next_day_to_resolve_when_nobody_watched(tmp_path: Path) -> None:
+    async with billed(tmp_path / "home", more=_ONLY_CLAUDE) as here:
+        await here.reconciling.tick(here.clock.now())
+        await here.behind(WORDS, times=12)
+        here.days_pass(1)
+        await here.reconciling.tick(here.clock.now())
+        [incident] = [row["incident"] for row in (await here.reconciling.known(7))[0] if row["incident"]]
+        then = await here.app.incidents.get(str(incident))
+        here.days_pass(1)
+
+        await here.reconciling.tick(here.clock.now())
+
+        now = await here.app.incidents.get(str(incident))
+        assert then is not None
+        assert now is not None
+        assert (then.status, now.status) == (Status.OPEN, Status.RESOLVED)
+
+
+async def test_who_did_not_answer_is_asked_again_alone_an_hour_later(tmp_path: Path) -> None:
+    async with billed(tmp_path / "home", more=_CLAUDE_AND_GPT) as here:
+        await here.reconciling.tick(here.clock.now())
+        here.days_pass(1)
+        here.world.fault("openai", "503")
+        await here.reconciling.tick(here.clock.now())
+        here.world.fault("openai", "ok")
+        claude = here.world.received("anthropic").received
+        await here.reconciling.tick(here.clock.now())
+        early = here.world.received("openai").received
+        here.clock.pass_ms(3_600_000)
+
+        await here.reconciling.tick(here.clock.now())
+
+        assert early == 0
+        assert here.world.received("openai").received == 2
+        assert here.world.received("anthropic").received == claude
+
+
+_ONLY_CLAUDE = "reconcile: {providers: [anthropic]}\n"
+_CLAUDE_AND_GPT = "reconcile: {providers: [anthropic, openai]}\n"

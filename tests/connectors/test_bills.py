@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 import orjson
@@ -18,7 +18,7 @@ from aegis.connectors.twilio_bill import TwilioBill
 from aegis.connectors.virustotal_bill import VirusTotalBill
 from aegis.core.calls import Call
 from aegis.core.errors import BadInput, Refused, ServiceError
-from aegis.core.ports import HttpAnswer, HttpRequest
+from aegis.core.ports import Governs, HttpAnswer, HttpRequest
 from aegis.core.secret import Secret
 from aegis.testing import FakeClock, FixedIds
 
@@ -225,7 +225,8 @@ def costs(*groups: object) -> Mapping[str, object]:
 
 
 def aws(calls: Aws, gate: Gate) -> AwsBill:
-    return AwsBill(calls, gate, clock=CLOCK, new_id=FixedIds(), place=Place(region="eu-central-1"))
+    governor = cast(Governs, gate)
+    return AwsBill(calls, governor, clock=CLOCK, new_id=FixedIds(), place=Place(region="eu-central-1"))
 
 
 async def test_aws_is_asked_once_for_all_days_and_pays_for_it_through_the_governor(shared: Path) -> None:
