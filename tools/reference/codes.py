@@ -6,6 +6,7 @@ import ast
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +35,7 @@ class Use:
     said: str
 
 
+@cache
 def codes() -> Mapping[str, list[Use]]:
     """Where each code is told, in the order of the alphabet."""
     found: dict[str, list[Use]] = defaultdict(list)
