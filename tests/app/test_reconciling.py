@@ -1,5 +1,6 @@
 """The ledger beside the providers' bills, against a sandbox that bills what it really served."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -7,11 +8,13 @@ import orjson
 import pytest
 from tests.app.bills import NOON, Billed, billed
 
+from aegis.app.bills import bills_of
 from aegis.app.exporting import charges_of
 from aegis.app.reconciling import Ran
 from aegis.core.incidents import Status
 from aegis.core.money import format_usd
 from aegis.core.ports import HttpRequest
+from aegis.core.secret import Secret
 
 pytestmark = pytest.mark.anyio
 
@@ -377,3 +380,40 @@ async def test_who_did_not_answer_is_asked_again_alone_an_hour_later(tmp_path: P
 
 _ONLY_CLAUDE = "reconcile: {providers: [anthropic]}\n"
 _CLAUDE_AND_GPT = "reconcile: {providers: [anthropic, openai]}\n"
+
+
+async def test_aws_is_asked_through_boto3_for_a_cent_that_the_ledger_counts(tmp_path: Path) -> None:
+    async with billed(tmp_path / "home") as here:
+        for _ in range(3):
+            answer = await here.http.send(
+                HttpRequest(
+                    service="athena",
+                    method="POST",
+                    url=f"{here.base}/athena/",
+                    headers={
+                        "authorization": "AWS4-HMAC-SHA256 x",
+                        "x-amz-target": "AmazonAthena.StartQueryExecution",
+                        "content-type": "application/x-amz-json-1.1",
+                    },
+                    body=b'{"QueryString":"select * from security_events"}',
+                )
+            )
+            assert answer.status == 200
+        config = here.app.config
+        asking = replace(config.reconcile, providers=("aws",))
+        here.reconciling.bills = bills_of(
+            replace(config, reconcile=asking, aws=replace(config.aws, base_url=here.base)),
+            here.http,
+            clock=here.clock,
+            new_id=here.app.new_id,
+            resolve=lambda _: Secret("sandbox-key"),
+            governor=here.app.governor,
+        )
+        here.days_pass(3)
+
+        ran = await here.reconciling.run(days=7, by="test", providers=["aws"], apply="all")
+
+        assert ran.problems == {}
+        assert list(ran.done.booked.values()) == [here.world.received("athena").billed]
+        spent = {one.service: one.cost for one in await here.app.governor.spent()}
+        assert (spent["ce"], spent["cloudwatch"]) == (10_000_000, 60_000)
