@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from aegis.app.finance import forecasts
 from aegis.app.keydesk import KeyDesk
@@ -29,10 +29,15 @@ from aegis.stores.stops import SqliteStops
 if TYPE_CHECKING:
     from aegis.app.running import App
 
+ByHour: TypeAlias = Mapping[tuple[str, ...], Mapping[int, int]]
+"""Cost by the hour (milliseconds of its start), for each combination of the values of a scope."""
+
 KEPT: Final = timedelta(seconds=30)
 """How long forecasts and sums of hours are shown before they are made again: they take some ten milliseconds each, and move
 by the hour.
 """
+HOURS_KEPT: Final = 100
+"""Scopes whose hours are remembered: people look at a few budgets."""
 TURNS_SHOWN: Final = 50
 
 
@@ -48,6 +53,7 @@ class Shown:
     lookups: SqliteLookups
     _filled: bool = False
     _sums: dict[tuple[int, int], tuple[datetime, Sums]] = field(default_factory=dict)
+    _hours: dict[tuple[tuple[tuple[str, str], ...], datetime], tuple[datetime, ByHour]] = field(default_factory=dict)
     _forecasts: tuple[datetime, Sequence[Forecast]] | None = field(default=None)
 
     async def lists(self) -> SqliteIncidentList:
@@ -66,10 +72,17 @@ class Shown:
             self._forecasts = now, made
         return self._forecasts[1]
 
-    async def hours(self, scope: Mapping[str, str], since: datetime) -> Mapping[tuple[str, ...], Mapping[int, int]]:
-        """Cost by the hour of a scope. Raises `StoreError`."""
+    async def hours(self, scope: Mapping[str, str], since: datetime) -> ByHour:
+        """Cost by the hour of a scope, at most half a minute old. Raises `StoreError`."""
         assert self.app.spendwatch is not None, "an opened Aegis has its watch over spending"
-        return await self.app.spendwatch.hours.by_hour(since, scope)
+        now, since = self.app.clock.now(), since.replace(minute=0, second=0, microsecond=0)
+        key = (tuple(sorted(scope.items())), since)
+        kept = self._hours.get(key)
+        if kept is None or not timedelta(0) <= now - kept[0] < KEPT:
+            if len(self._hours) >= HOURS_KEPT:
+                self._hours.clear()
+            kept = self._hours[key] = now, await self.app.spendwatch.hours.by_hour(since, scope)
+        return kept[1]
 
     async def sums(self, span: timedelta, *, before: int = 0) -> Sums:
         """What the last stretch of hours came to, or the one so many stretches before it; at most half a minute old. Raises
