@@ -8,9 +8,10 @@ tenth of one.
 import asyncio
 import logging
 import random
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -149,10 +150,16 @@ class Elsewhere:
     followed: int = 0
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        line = await reader.readline()
-        if b"/followed" in line:
-            self.followed += 1
-        writer.write(f"HTTP/1.1 302 Found\r\nLocation: {self.url}/followed\r\nContent-Length: 0\r\n\r\n".encode())
+        with suppress(asyncio.IncompleteReadError, ConnectionError):  # a mail client says nothing before it is greeted
+            head = await reader.readuntil(b"\r\n\r\n")
+            if b"/followed" in head.partition(b"\r\n")[0]:
+                self.followed += 1
+            if length := re.search(rb"(?i)content-length: (\d+)", head):
+                await reader.readexactly(int(length[1]))  # closing on what is unread would cut the answer off
+            answer = (
+                f"HTTP/1.1 302 Found\r\nLocation: {self.url}/followed\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            )
+            writer.write(answer.encode())
         writer.close()
 
 
@@ -201,6 +208,12 @@ class Place:
             while not reached():
                 await anyio.sleep(0.005)
 
+    def received(self, name: str) -> int:
+        """What a service has taken: Splunk gets many events with one request."""
+        if name == "splunk":
+            return int(self.world.documents(name, "count")[0]["events"])
+        return self.world.received(SERVICE.get(name, name)).received
+
     def said(self) -> str:
         """Everything that a person or a log might be shown."""
         errors = [one.last_error for one in self.outbox.known.values()]
@@ -224,9 +237,9 @@ async def place() -> AsyncIterator[Place]:
         try:
             yield Place(world, road, clock, outbox, lanes, elsewhere, happened)
         finally:
-            group.cancel_scope.cancel()
             server.close()
             await outbound.close()
+            group.cancel_scope.cancel()  # last: what is awaited in a cancelled scope would swallow what a test complains of
 
 
 def made(name: str, road: Road, clock: Hurried) -> Any:
@@ -274,6 +287,8 @@ FAULTS: dict[str, Callable[[Place, str], None]] = {
 }
 FOR_GOOD = frozenset({"redirect"})
 """What waiting does not heal: a dead letter, kept until a person sends it again."""
+PAID = frozenset({("anthropic", "wrong JSON")})
+"""Where the answer was given, and asking again would be paid twice."""
 NOT_HTTP = frozenset({"email", "cloudwatch", "apprise"})
 """Where a redirect is no answer at all, or one that the vendor's client words as a failure of the moment."""
 
@@ -306,7 +321,7 @@ async def test_a_service_that_fails_stops_no_other_and_loses_nothing(
         await here.until(lambda: set(here.states(of=lambda _: True)) == {DeliveryState.DONE})
 
         assert len(here.outbox.known) == len(placed)
-        assert here.world.received(SERVICE.get(name, name)).received >= INCIDENTS
+        assert here.received(name) >= INCIDENTS
         assert here.elsewhere.followed == 0
         assert CANARY not in here.said()
     assert CANARY not in caplog.text
@@ -318,7 +333,7 @@ async def test_a_source_or_a_sink_that_fails_answers_in_time_and_says_no_secret(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     async with place() as here:
-        if fault in FOR_GOOD:  # which is answered: nothing but a busy machine can make it a time-out
+        if for_good := fault in FOR_GOOD:  # which is answered: nothing but a busy machine can make it a time-out
             here.road.patience_ms = BOUND_S * 1_000
         for name, ask in ASKED.items():
             FAULTS[fault](here, name)
@@ -328,7 +343,7 @@ async def test_a_source_or_a_sink_that_fails_answers_in_time_and_says_no_secret(
             assert error is None or CANARY not in f"{error!r} {error} {vars(error)}"
             if fault not in DONE_ANYHOW:
                 assert error is not None, name
-            assert error is None or name in NOT_HTTP or error.retryable is (fault not in FOR_GOOD)
+            assert error is None or name in NOT_HTTP or error.retryable is ((name, fault) not in PAID and not for_good)
         assert here.elsewhere.followed == 0
         assert CANARY not in here.said()
     assert CANARY not in caplog.text
@@ -338,14 +353,20 @@ DONE_ANYHOW = frozenset({"garbage", "wrong JSON", "dripping", "huge", "cut"})
 """Faults in which the service did what was asked, and a sink's status may say so before the answer breaks off."""
 
 
+SHAPE = {
+    "type": "object",
+    "properties": {"says": {"type": "string"}},
+    "required": ["says"],
+    "additionalProperties": False,
+}
+
+
 async def _enrich(connector: object) -> ServiceError | None:
     return await _outcome(lambda: connector.enrich(Observable("ip", "8.8.8.8")))  # type: ignore[attr-defined]
 
 
 async def _ask(connector: object) -> ServiceError | None:
-    question = ModelRequest(
-        model="claude-sonnet-5-5", system="x", user="x", schema={"type": "object"}, output_tokens_max=100
-    )
+    question = ModelRequest(model="claude-sonnet-5-5", system="x", user="x", schema=SHAPE, output_tokens_max=100)
     return await _outcome(lambda: connector.complete(question))  # type: ignore[attr-defined]
 
 
