@@ -7,7 +7,7 @@ import pytest
 
 from aegis.core.incidents import Severity
 from aegis.stores.incident_list import UNRESOLVED, Wanted, listing
-from aegis.stores.queries import read_queries
+from aegis.stores.queries import listed, read_queries
 from aegis.stores.schema import migrate, shipped
 
 OFTEN = {
@@ -91,3 +91,15 @@ def test_a_list_of_incidents_is_read_in_the_order_of_an_index(name: str, tmp_pat
     assert not [step for step in steps if "TEMP B-TREE" in step or (step.startswith("SCAN") and "INDEX" not in step)], (
         steps
     )
+
+
+@pytest.mark.parametrize("name", ["lease", "done", "whole"])
+def test_many_deliveries_are_found_by_their_ids_however_many_wait(name: str, tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "aegis.db", isolation_level=None)
+    migrate(connection, shipped(), "x")
+    query = listed(read_queries("outbox")[name], 64)
+
+    steps = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {query}", (1,) * query.count("?"))]
+    connection.close()
+
+    assert "(id=?)" in steps[0], steps

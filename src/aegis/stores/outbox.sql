@@ -42,9 +42,9 @@ ORDER BY d.created_us, d.id
 LIMIT :limit;
 
 -- name: lease
--- Hand deliveries out until their lease runs out; the attempt counts from here.
-UPDATE deliveries SET state = 'leased', attempts = attempts + 1, lease_us = ?
-WHERE state = 'ready' AND id IN (?);
+-- Hand deliveries out until their lease runs out; the attempt counts from here. They were chosen in this very transaction
+-- because they are ready; to ask for that again would lead through every one that is.
+UPDATE deliveries SET state = 'leased', attempts = attempts + 1, lease_us = ? WHERE id IN (?);
 
 -- name: whole
 -- Deliveries with the ids of their texts and the newest handle that each service gave for the incident.
