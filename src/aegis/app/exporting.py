@@ -10,6 +10,7 @@ from aegis import __version__
 from aegis.core.charges import Charge, EndedAttempt
 from aegis.core.money import format_usd
 from aegis.core.prices import PriceBook
+from aegis.core.wording import rfc3339
 from aegis.finance.charges import Charges
 from aegis.incidents import cloudevents, ocsf
 from aegis.incidents.compose import document
@@ -63,8 +64,8 @@ async def incident_documents(
 
 def _call(one: EndedAttempt) -> Mapping[str, Any]:
     return {
-        "at": _stamp(one.at),
-        "ended_at": _stamp(one.ended_at),
+        "at": rfc3339(one.at),
+        "ended_at": rfc3339(one.ended_at),
         "call": one.call_id,
         "attempt": one.attempt,
         "state": one.state,
@@ -79,7 +80,3 @@ def _call(one: EndedAttempt) -> Mapping[str, Any]:
         "gate": one.gate,
         "message": one.message,
     }
-
-
-def _stamp(at: datetime) -> str:
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -11,6 +11,7 @@ from aegis.core.errors import BadInput
 from aegis.core.forecasts import Forecast
 from aegis.core.money import format_usd
 from aegis.core.windows import window_at
+from aegis.core.wording import rfc3339
 from aegis.finance.forecasting import AHEAD_MAX, HISTORY_DAYS, Asked, History, forecast
 from aegis.stores.spend_hours import COLUMNS, SpendHours
 
@@ -130,4 +131,4 @@ def forecast_row(made: Forecast) -> dict[str, Any]:
 
 
 def _stamp(at: datetime | None) -> str | None:
-    return None if at is None else at.isoformat(timespec="seconds").replace("+00:00", "Z")
+    return None if at is None else rfc3339(at, whole=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from aegis.core.anomalies import Alarm, Driver, Episode
 from aegis.core.incidents import Observable, Severity
 from aegis.core.money import format_usd, show_usd
-from aegis.core.wording import when
+from aegis.core.wording import rfc3339, when
 from aegis.finance.watching import SpendWatch
 from aegis.stores.anomalies import SqliteAnomalies
 from aegis.stores.database import Database
@@ -115,9 +115,9 @@ def episode_row(episode: Episode) -> dict[str, Any]:
         "incident": episode.incident or None,
         "driver": episode.driver,
         "detectors": sorted(episode.detectors),
-        "opened_at": _stamp(episode.opened_at),
-        "seen_at": _stamp(episode.seen_at),
-        "closed_at": _stamp(episode.closed_at) if episode.closed_at else None,
+        "opened_at": rfc3339(episode.opened_at, whole=True),
+        "seen_at": rfc3339(episode.seen_at, whole=True),
+        "closed_at": rfc3339(episode.closed_at, whole=True) if episode.closed_at else None,
         "alarms": [_alarm_row(alarm) for alarm in episode.alarms],
     }
 
@@ -126,8 +126,8 @@ def _alarm_row(alarm: Alarm) -> dict[str, Any]:
     return {
         "detector": alarm.detector,
         "about": alarm.about,
-        "since": _stamp(alarm.since),
-        "until": _stamp(alarm.until),
+        "since": rfc3339(alarm.since, whole=True),
+        "until": rfc3339(alarm.until, whole=True),
         "spent_usd": format_usd(alarm.cost),
         "usual_usd": format_usd(alarm.usual),
         "reason": alarm.reason,
@@ -142,7 +142,3 @@ def _alarm_row(alarm: Alarm) -> dict[str, Any]:
             for driver in alarm.drivers
         ],
     }
-
-
-def _stamp(at: datetime) -> str:
-    return at.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -11,9 +11,8 @@ from datetime import date, timedelta
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from aegis.core.bills import DAYS_MAX, PAGES_MAX, BilledDay, Sums, amount_of, begins, day_of, units_of_bill
-from aegis.core.errors import BadInput
-from aegis.core.exchange import failure, from_json, json_object
+from aegis.core.bills import DAYS_MAX, BilledDay, Sums, amount_of, begins, buckets, day_of, rows_of, units_of_bill
+from aegis.core.exchange import failure, json_object
 from aegis.core.ports import Clock, Http, HttpAnswer, HttpRequest
 from aegis.core.secret import Secret
 
@@ -23,8 +22,6 @@ CENTS: Final = 2
 """Places after the point of a dollar."""
 LAG_MS: Final = 6 * 3_600_000
 """Figures usually stand after minutes; hours are for the days when they do not."""
-PAGE_CHARS_MAX: Final = 1_000
-"""Of the mark of a next page."""
 
 
 class AnthropicBill:
@@ -42,15 +39,15 @@ class AnthropicBill:
         sums = Sums(first, last)
         async for bucket in self._buckets("cost_report", first, last, []):
             day = day_of(bucket.get("starting_at"))
-            for row in _rows(bucket):
+            for row in rows_of(bucket):
                 sums.cost(NAME, day, amount_of(row.get("amount"), row.get("currency"), places=CENTS))
         async for bucket in self._buckets("usage_report/messages", first, last, [("group_by[]", "model")]):
             day = day_of(bucket.get("starting_at"))
-            for row in _rows(bucket):
+            for row in rows_of(bucket):
                 sums.use(NAME, day, _usage(row))
         return sums.days()
 
-    async def _buckets(
+    def _buckets(
         self, report: str, first: date, last: date, more: Sequence[tuple[str, str]]
     ) -> AsyncIterator[Mapping[str, Any]]:
         """The days of a report, page by page."""
@@ -61,22 +58,11 @@ class AnthropicBill:
             ("limit", str(DAYS_MAX)),
             *more,
         ]
-        page = ""
-        for _ in range(PAGES_MAX):
-            answer = await self._ask(report, [*query, ("page", page)] if page else query)
-            held = from_json(NAME, answer)
-            buckets = held.get("data")
-            if not isinstance(buckets, list):
-                raise BadInput("the report holds no list of days", code="bad_bill")
-            for bucket in buckets:
-                yield bucket if isinstance(bucket, dict) else {}
-            if held.get("has_more") is not True:
-                return
-            following = held.get("next_page")
-            if not isinstance(following, str) or not 0 < len(following) <= PAGE_CHARS_MAX or following == page:
-                raise BadInput("the report goes on, and does not say where", code="bad_bill")
-            page = following
-        raise BadInput(f"the report has more than {PAGES_MAX} pages", code="bad_bill")
+
+        async def ask(page: str) -> HttpAnswer:
+            return await self._ask(report, [*query, ("page", page)] if page else query)
+
+        return buckets(NAME, ask)
 
     async def _ask(self, report: str, query: Sequence[tuple[str, str]]) -> HttpAnswer:
         headers = {"x-api-key": self._key.reveal(), "anthropic-version": VERSION}
@@ -87,13 +73,6 @@ class AnthropicBill:
             code = error.get("type") if isinstance(error, dict) else ""
             raise failure(NAME, answer, now=self._clock.now(), code=code)
         return answer
-
-
-def _rows(bucket: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    rows = bucket.get("results")
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise BadInput("a day of the report holds no list of rows", code="bad_bill")
-    return rows
 
 
 def _usage(row: Mapping[str, Any]) -> Mapping[str, int]:

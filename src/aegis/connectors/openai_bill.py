@@ -11,17 +11,14 @@ from datetime import date, timedelta
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from aegis.core.bills import DAYS_MAX, PAGES_MAX, BilledDay, Sums, amount_of, begins, day_of, units_of_bill
-from aegis.core.errors import BadInput
-from aegis.core.exchange import failure, from_json, json_object
+from aegis.core.bills import DAYS_MAX, BilledDay, Sums, amount_of, begins, buckets, day_of, rows_of, units_of_bill
+from aegis.core.exchange import failure, json_object
 from aegis.core.ports import Clock, Http, HttpAnswer, HttpRequest
 from aegis.core.secret import Secret
 
 NAME: Final = "openai"
 LAG_MS: Final = 12 * 3_600_000
 """The vendor names no delay; days were seen to change for some hours."""
-PAGE_CHARS_MAX: Final = 1_000
-"""Of the mark of a next page."""
 
 
 class OpenAIBill:
@@ -39,39 +36,28 @@ class OpenAIBill:
         sums = Sums(first, last)
         async for bucket in self._buckets("costs", first, last, [("group_by", "line_item")]):
             day = day_of(bucket.get("start_time"))
-            for row in _rows(bucket):
+            for row in rows_of(bucket):
                 amount = row.get("amount")
                 told = amount if isinstance(amount, dict) else {}
                 sums.cost(NAME, day, amount_of(told.get("value"), told.get("currency")))
         async for bucket in self._buckets("usage/completions", first, last, [("group_by", "model")]):
             day = day_of(bucket.get("start_time"))
-            for row in _rows(bucket):
+            for row in rows_of(bucket):
                 sums.use(NAME, day, _usage(row))
         return sums.days()
 
-    async def _buckets(
+    def _buckets(
         self, report: str, first: date, last: date, more: Sequence[tuple[str, str]]
     ) -> AsyncIterator[Mapping[str, Any]]:
         """The days of a report, page by page."""
         start, end = (int(begins(day).timestamp()) for day in (first, last + timedelta(days=1)))
         query = [("start_time", str(start)), ("end_time", str(end)), ("bucket_width", "1d"), ("limit", str(DAYS_MAX))]
         query += more
-        page = ""
-        for _ in range(PAGES_MAX):
-            answer = await self._ask(report, [*query, ("page", page)] if page else query)
-            held = from_json(NAME, answer)
-            buckets = held.get("data")
-            if not isinstance(buckets, list):
-                raise BadInput("the report holds no list of days", code="bad_bill")
-            for bucket in buckets:
-                yield bucket if isinstance(bucket, dict) else {}
-            if held.get("has_more") is not True:
-                return
-            following = held.get("next_page")
-            if not isinstance(following, str) or not 0 < len(following) <= PAGE_CHARS_MAX or following == page:
-                raise BadInput("the report goes on, and does not say where", code="bad_bill")
-            page = following
-        raise BadInput(f"the report has more than {PAGES_MAX} pages", code="bad_bill")
+
+        async def ask(page: str) -> HttpAnswer:
+            return await self._ask(report, [*query, ("page", page)] if page else query)
+
+        return buckets(NAME, ask)
 
     async def _ask(self, report: str, query: Sequence[tuple[str, str]]) -> HttpAnswer:
         headers = {"authorization": f"Bearer {self._key.reveal()}"}
@@ -82,13 +68,6 @@ class OpenAIBill:
             code = error.get("code") if isinstance(error, dict) else ""
             raise failure(NAME, answer, now=self._clock.now(), code=code)
         return answer
-
-
-def _rows(bucket: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    rows = bucket.get("results")
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise BadInput("a day of the report holds no list of rows", code="bad_bill")
-    return rows
 
 
 def _usage(row: Mapping[str, Any]) -> Mapping[str, int]:

@@ -5,16 +5,18 @@ A figure that is negative, absurd, no number or not in dollars is no figure: it 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from numbers import Real
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from aegis.core.calls import Usage
 from aegis.core.errors import BadInput
+from aegis.core.exchange import from_json
 from aegis.core.money import CALL_MAX, Nanos
+from aegis.core.ports import HttpAnswer
 from aegis.core.usage import UNITS_MAX
 
 DAY_MAX: Final[Nanos] = CALL_MAX
@@ -25,6 +27,8 @@ DAYS_MAX: Final = 31
 """Days of one comparison: what both model vendors give in one page of days."""
 PAGES_MAX: Final = 20
 """Pages that are read of one report; a report that goes on after them is refused, never cut."""
+PAGE_CHARS_MAX: Final = 1_000
+"""Of the mark of a next page."""
 ROWS_MAX: Final = 20_000
 """Rows of one report: a hundred models and lines for each of its days."""
 NANO_PLACES: Final = 9
@@ -154,3 +158,33 @@ def begins(day: date) -> datetime:
 def is_final(day: date, now: datetime, lag_ms: int) -> bool:
     """Whether the provider has had its time: before, a figure is provisional and nothing is judged by it."""
     return now >= begins(day + timedelta(days=1)) + timedelta(milliseconds=lag_ms)
+
+
+async def buckets(service: str, ask: Callable[[str], Awaitable[HttpAnswer]]) -> AsyncIterator[Mapping[str, Any]]:
+    """The days of a report that both model vendors give in pages of `data`, `has_more` and `next_page`. `ask` gets the mark of
+    a page, empty for the first. Raises `BadInput` for a report that holds no days, goes on without saying where, or has more
+    than `PAGES_MAX` pages, and what `ask` raises.
+    """
+    page = ""
+    for _ in range(PAGES_MAX):
+        held = from_json(service, await ask(page))
+        found = held.get("data")
+        if not isinstance(found, list):
+            raise BadInput("the report holds no list of days", code="bad_bill")
+        for bucket in found:
+            yield bucket if isinstance(bucket, dict) else {}
+        if held.get("has_more") is not True:
+            return
+        following = held.get("next_page")
+        if not isinstance(following, str) or not 0 < len(following) <= PAGE_CHARS_MAX or following == page:
+            raise BadInput("the report goes on, and does not say where", code="bad_bill")
+        page = following
+    raise BadInput(f"the report has more than {PAGES_MAX} pages", code="bad_bill")
+
+
+def rows_of(bucket: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """The rows of one day of such a report. Raises `BadInput`."""
+    rows = bucket.get("results")
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise BadInput("a day of the report holds no list of rows", code="bad_bill")
+    return rows

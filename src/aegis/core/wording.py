@@ -56,9 +56,9 @@ def when(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
-def rfc3339(at: datetime) -> str:
-    """A time as programs read it (RFC 3339, UTC, milliseconds)."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def rfc3339(at: datetime, *, whole: bool = False) -> str:
+    """A time as programs read it (RFC 3339, UTC): to the millisecond, or in `whole` seconds."""
+    return at.astimezone(UTC).isoformat(timespec="seconds" if whole else "milliseconds").replace("+00:00", "Z")
 
 
 def numbered(actions: Sequence[str]) -> str:

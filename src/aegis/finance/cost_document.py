@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from aegis.core.costs import BASELINES, CostDay, CostReport, Counted, Saving
 from aegis.core.money import format_usd
+from aegis.core.wording import rfc3339
 
 SCHEMA: Final = "aegis.cost_report/1"
 AWS: Final = frozenset({"athena", "bedrock", "ce", "cloudwatch", "dynamodb", "lambda", "s3"})
@@ -26,7 +27,7 @@ def document(report: CostReport) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "analysis_period": str(len(report.days)),
-        "generated_at": _stamp(report.generated_at),
+        "generated_at": rfc3339(report.generated_at, whole=True),
         "aws_costs": {"ResultsByTime": [_aws(day) for day in report.days]},
         "openai_costs": {
             "object": "page",
@@ -115,7 +116,3 @@ def _openai(day: CostDay) -> dict[str, Any]:
 
 def _seconds(day: date) -> int:
     return int(datetime.combine(day, time(), UTC).timestamp())
-
-
-def _stamp(at: datetime) -> str:
-    return at.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -7,10 +7,11 @@ are unique, so that taking the same events twice can be noticed.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from aegis.core.incidents import Incident
+from aegis.core.wording import rfc3339
 from aegis.incidents.compose import document
 
 SPEC: Final = "1.0"
@@ -38,7 +39,7 @@ def _event(
         "source": source,
         "type": f"aegis.incident.{kind}.v1",
         "subject": incident.id,
-        "time": at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "time": rfc3339(at),
         "datacontenttype": "application/json",
         "data": data,
     }

@@ -15,6 +15,7 @@ from aegis.core.charges import EndedAttempt
 from aegis.core.incidents import Incident
 from aegis.core.money import format_usd
 from aegis.core.prices import PriceBook
+from aegis.core.wording import rfc3339
 from aegis.incidents.routing import told
 from aegis.rehearsal.simulation import CALLS_MAX, Outcome, Policy, recorded_calls, simulate
 from aegis.stores.attempts import attempts, incidents
@@ -86,8 +87,8 @@ def document(compared: Compared) -> dict[str, Any]:
     """The comparison as JSON values, `aegis.simulation/1`; differences are the other policy's less the present one's."""
     now, then = compared.now, compared.then
     return {
-        "since": _stamp(compared.since),
-        "until": _stamp(compared.until),
+        "since": rfc3339(compared.since, whole=True),
+        "until": rfc3339(compared.until, whole=True),
         "calls": compared.calls,
         "calls_left_out": compared.left_out,
         "incidents": compared.incidents,
@@ -147,7 +148,3 @@ def lines(compared: Compared) -> list[str]:
 
 def _gates(now: Mapping[str, Any], then: Mapping[str, Any]) -> list[str]:
     return sorted(now["refused"].keys() | then["refused"].keys())
-
-
-def _stamp(at: datetime) -> str:
-    return at.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -13,7 +13,7 @@ import orjson
 from aegis.core.anomalies import Alarm, Driver, Episode
 from aegis.stores.database import Database
 from aegis.stores.queries import read_queries
-from aegis.stores.shelf import EPOCH
+from aegis.stores.times import to_ms
 
 Q = read_queries("anomalies")
 
@@ -53,11 +53,11 @@ class SqliteAnomalies:
 
 def _values(episode: Episode) -> Mapping[str, object]:
     body = {**asdict(episode), "told": sorted(episode.told)}
-    closed_ms = 0 if episode.closed_at is None else _ms(episode.closed_at)
+    closed_ms = 0 if episode.closed_at is None else to_ms(episode.closed_at)
     return {
         "id": episode.id,
         "driver": episode.driver,
-        "opened_ms": _ms(episode.opened_at),
+        "opened_ms": to_ms(episode.opened_at),
         "closed_ms": closed_ms,
         "body": orjson.dumps(body).decode(),
     }
@@ -80,7 +80,3 @@ def _episode(text: str) -> Episode:
 def _alarm(body: Mapping[str, Any]) -> Alarm:
     times = {name: datetime.fromisoformat(body[name]) for name in ("since", "until")}
     return Alarm(**{**body, **times, "drivers": tuple(Driver(**driver) for driver in body["drivers"])})
-
-
-def _ms(at: datetime) -> int:
-    return (at - EPOCH) // timedelta(milliseconds=1)

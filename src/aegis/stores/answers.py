@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
 from aegis.stores.places import Transactions
 from aegis.stores.queries import read_queries
+from aegis.stores.times import to_ms
 
 Q = read_queries("ledger_answers")
 ANSWERS_MAX: Final = 10_000
@@ -23,14 +24,14 @@ class SqliteAnswers:
 
     async def get(self, key: str, now: datetime) -> bytes | None:
         def work(connection: sqlite3.Connection) -> bytes | None:
-            found = connection.execute(Q["get"], {"key": key, "now_ms": _ms(now)}).fetchone()
+            found = connection.execute(Q["get"], {"key": key, "now_ms": to_ms(now)}).fetchone()
             # SQLite keeps any type in any column: a text was put there by somebody else.
             return None if found is None or isinstance(found[0], str) else bytes(found[0])
 
         return await self._database.read(work)
 
     async def put(self, key: str, answer: bytes, *, expires_at: datetime, now: datetime) -> None:
-        values = {"key": key, "answer": answer, "expires_ms": _ms(expires_at), "now_ms": _ms(now)}
+        values = {"key": key, "answer": answer, "expires_ms": to_ms(expires_at), "now_ms": to_ms(now)}
 
         def work(connection: sqlite3.Connection) -> None:
             connection.execute(Q["put"], values)
@@ -60,7 +61,3 @@ class MemoryAnswers:
         count = len(self._kept)
         self._kept.clear()
         return count
-
-
-def _ms(at: datetime) -> int:
-    return (at - _EPOCH) // timedelta(milliseconds=1)

@@ -17,7 +17,7 @@ from aegis.stores.database import Database
 from aegis.stores.queries import read_queries
 from aegis.stores.records import incident_from_text
 from aegis.stores.shelf import EPOCH
-from aegis.stores.times import to_us
+from aegis.stores.times import to_ms, to_us
 
 Q = read_queries("attempts")
 PAGE: Final = 5_000
@@ -28,7 +28,7 @@ INCIDENTS: Final = 200
 
 async def attempts(database: Database, since: datetime, until: datetime) -> AsyncIterator[Sequence[EndedAttempt]]:
     """Every attempt that began in the span and has ended, oldest first, in pages. Raises `StoreError`."""
-    from_ms, until_ms, after = _ms(since), _ms(until), ""
+    from_ms, until_ms, after = to_ms(since), to_ms(until), ""
     while True:
         asked = {"from_ms": from_ms, "until_ms": until_ms, "after": after, "limit": PAGE}
         rows = await database.read(partial(_page, asked=asked))
@@ -88,7 +88,3 @@ def _attempt(row: tuple[Any, ...]) -> EndedAttempt:
         gate=said.get("gate", ""),
         message=said.get("message", ""),
     )
-
-
-def _ms(at: datetime) -> int:
-    return (at - EPOCH) // timedelta(milliseconds=1)

@@ -13,9 +13,8 @@ import orjson
 from aegis.core.money import Nanos
 from aegis.stores.database import Database
 from aegis.stores.queries import read_queries
-from aegis.stores.shelf import EPOCH
 from aegis.stores.spending import value_of
-from aegis.stores.times import from_us
+from aegis.stores.times import from_us, to_ms
 
 Q = read_queries("calls")
 READ_MAX: Final = 20_000
@@ -61,8 +60,8 @@ class CallsFound:
 async def calls(database: Database, wanted: CallsWanted, limit: int) -> CallsFound:
     """The newest calls that are wanted. Raises `StoreError`."""
     values = {
-        "since_ms": _ms(wanted.since),
-        "until_ms": _ms(wanted.until),
+        "since_ms": to_ms(wanted.since),
+        "until_ms": to_ms(wanted.until),
         "service": wanted.names.get("service", ""),
         "most": READ_MAX,
     }
@@ -88,7 +87,7 @@ async def calls(database: Database, wanted: CallsWanted, limit: int) -> CallsFou
 async def calls_of_incident(database: Database, incident_id: str, since: datetime, limit: int) -> Sequence[CallLine]:
     """The calls that were made for an incident, which cannot be older than itself, newest first. Raises `StoreError`."""
     values = {
-        "since_ms": _ms(since),
+        "since_ms": to_ms(since),
         "said": f'%"incident":"{incident_id}"%',
         "most": READ_MAX,
         "limit": limit,
@@ -115,7 +114,3 @@ def _line(row: Sequence[Any], asked: Mapping[str, Any]) -> CallLine:
         gate=asked.get("gate", ""),
         names=names,
     )
-
-
-def _ms(at: datetime) -> int:
-    return int((at - EPOCH).total_seconds() * 1_000)

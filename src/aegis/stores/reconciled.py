@@ -19,6 +19,7 @@ from aegis.core.money import Nanos
 from aegis.stores.database import Database
 from aegis.stores.queries import read_queries
 from aegis.stores.shelf import DAY_MS, EPOCH, entry_of
+from aegis.stores.times import to_ms
 
 Q = read_queries("reconciled")
 UNKNOWN_MAX: Final = 10_000
@@ -107,8 +108,8 @@ class Reconciled:
                 "day": one.day.isoformat(),
                 "provider": one.provider,
                 "billed": one.billed,
-                "asked_ms": _ms(one.asked_at),
-                "changed_ms": _ms(one.changed_at),
+                "asked_ms": to_ms(one.asked_at),
+                "changed_ms": to_ms(one.changed_at),
                 "incident": one.incident,
                 "body": orjson.dumps(dict(one.row)).decode(),
             }
@@ -140,9 +141,5 @@ def _kept(row: tuple[Any, ...]) -> Kept:
 
 
 def _span(day: date) -> dict[str, int]:
-    from_ms = _ms(begins(day))
+    from_ms = to_ms(begins(day))
     return {"from_ms": from_ms, "until_ms": from_ms + DAY_MS}
-
-
-def _ms(at: datetime) -> int:
-    return (at - EPOCH) // timedelta(milliseconds=1)

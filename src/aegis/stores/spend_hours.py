@@ -19,6 +19,7 @@ from aegis.stores.database import Database
 from aegis.stores.queries import read_queries
 from aegis.stores.shelf import DAY_MS, EPOCH
 from aegis.stores.spending import OTHERS, value_of
+from aegis.stores.times import to_ms
 
 Q = read_queries("spend_hours")
 HOUR_MS: Final = 3_600_000
@@ -58,7 +59,7 @@ class SpendHours:
 
     async def forget(self, now: datetime) -> None:
         """Delete hours that no forecast asks for any more."""
-        before_ms = _ms(now - timedelta(days=KEPT_DAYS))
+        before_ms = to_ms(now - timedelta(days=KEPT_DAYS))
         await self.database.write(lambda c: c.execute(Q["forget_old"], {"before_ms": before_ms}))
 
     async def by_hour(self, since: datetime, scope: Mapping[str, str]) -> Mapping[tuple[str, ...], Mapping[int, int]]:
@@ -72,7 +73,7 @@ class SpendHours:
         wanted = [f"{column} = :{column}" for column in exact] + [f"{column} <> ''" for column in apart]
         where = " AND ".join(["hour_ms >= :since_ms", *wanted])
         query = f"SELECT {columns}, SUM(cost) FROM spend_hours WHERE {where} GROUP BY {columns}"  # noqa: S608 - our names
-        rows = await self.database.read(lambda c: c.execute(query, {**exact, "since_ms": _ms(since)}).fetchall())
+        rows = await self.database.read(lambda c: c.execute(query, {**exact, "since_ms": to_ms(since)}).fetchall())
         found: dict[tuple[str, ...], dict[int, int]] = {}
         for row in rows:
             found.setdefault(tuple(row[1:-1]), {})[row[0]] = row[-1]
@@ -85,7 +86,7 @@ class SpendHours:
             f"SELECT {column}, hour_ms, SUM(cost) FROM spend_hours "  # noqa: S608 - our names
             f"WHERE hour_ms >= :since_ms AND hour_ms < :until_ms GROUP BY {column}, hour_ms"
         )
-        asked = {"since_ms": _ms(since), "until_ms": _ms(until)}
+        asked = {"since_ms": to_ms(since), "until_ms": to_ms(until)}
         found: dict[str, dict[int, int]] = {}
         for value, hour, cost in await self.database.read(lambda c: c.execute(query, asked).fetchall()):
             found.setdefault(value, {})[hour] = cost
@@ -98,7 +99,7 @@ class SpendHours:
         for day, total in differ.items():
             if self._given_up.get(day) == total:
                 continue
-            from_ms = _ms(datetime.fromisoformat(f"{day}T00:00:00+00:00"))
+            from_ms = to_ms(datetime.fromisoformat(f"{day}T00:00:00+00:00"))
             last, sums = await self.database.read(partial(_day, from_ms=from_ms))
             await self.database.write(partial(_replace, from_ms=from_ms, last=last, sums=sums))
             self._given_up[day] = total
@@ -154,7 +155,7 @@ def _different(connection: sqlite3.Connection, first: datetime) -> dict[str, int
         return {}
     sums = {
         (EPOCH + timedelta(days=day)).date().isoformat(): cost
-        for day, cost in connection.execute(Q["day_sums"], {"since_ms": _ms(first)})
+        for day, cost in connection.execute(Q["day_sums"], {"since_ms": to_ms(first)})
     }
     totals: Sequence[tuple[str, int]] = connection.execute(
         Q["day_totals"], {"since": first.date().isoformat()}
@@ -172,7 +173,3 @@ def _replace(connection: sqlite3.Connection, from_ms: int, last: int, sums: Sums
     if connection.execute(Q["last_row"]).fetchone()[0] == last:
         connection.execute(Q["forget_day"], {"from_ms": from_ms, "until_ms": from_ms + DAY_MS})
         _add(connection, sums)
-
-
-def _ms(at: datetime) -> int:
-    return (at - EPOCH) // timedelta(milliseconds=1)

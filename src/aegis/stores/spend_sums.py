@@ -10,7 +10,7 @@ from typing import Final
 from aegis.core.money import Nanos
 from aegis.stores.calls import Q
 from aegis.stores.database import Database
-from aegis.stores.shelf import EPOCH
+from aegis.stores.times import to_ms
 
 NAMES: Final = ("service", "model", "key", "team", "severity", "purpose")
 
@@ -36,7 +36,7 @@ class Sums:
 
 async def sums(database: Database, since: datetime, until: datetime) -> Sums:
     """The hours from `since` and before `until`. Raises `StoreError`."""
-    asked = {"since_ms": _ms(since), "until_ms": _ms(until)}
+    asked = {"since_ms": to_ms(since), "until_ms": to_ms(until)}
     rows = await database.read(lambda connection: connection.execute(Q["sums"], asked).fetchall())
     return summed(rows)
 
@@ -50,7 +50,3 @@ def summed(rows: Sequence[tuple[str, str, str, str, str, str, int, int]]) -> Sum
         for name, value in zip(NAMES, values, strict=True):
             by[name][str(value)] = by[name].get(str(value), Sum()) + one
     return Sums(total=total, by=by)
-
-
-def _ms(at: datetime) -> int:
-    return int((at - EPOCH).total_seconds() * 1_000)

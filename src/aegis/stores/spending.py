@@ -14,6 +14,7 @@ from aegis.core.money import Nanos
 from aegis.stores.database import Database
 from aegis.stores.queries import read_queries
 from aegis.stores.shelf import entries_of
+from aegis.stores.times import to_ms
 
 Q = read_queries("spending")
 GROUPS_MAX: Final = 100_000
@@ -51,7 +52,7 @@ async def spent_on(database: Database, names: Sequence[str], since: datetime | N
     """Spending by these names (service, model, or a name of the scope such as key or incident), the dearest first. The
     whole journal since then is read: about a second for a million attempts. Raises `StoreError`.
     """
-    since_ms = 0 if since is None else _ms(since)
+    since_ms = 0 if since is None else to_ms(since)
 
     def work(connection: sqlite3.Connection) -> list[SpentOn]:
         groups: dict[tuple[str, ...], SpentOn] = {}
@@ -99,7 +100,7 @@ async def under_way(database: Database, name: str, value: str) -> int:
 
 async def answers_kept(database: Database, now: datetime) -> tuple[int, int, datetime | None]:
     """How many cached answers hold, their bytes, and when the last of them expires. Raises `StoreError`."""
-    row = await database.read(lambda c: c.execute(Q["answers"], {"now_ms": _ms(now)}).fetchone())
+    row = await database.read(lambda c: c.execute(Q["answers"], {"now_ms": to_ms(now)}).fetchone())
     return int(row[0]), int(row[1]), _at(row[2]) if row[2] else None
 
 
@@ -130,10 +131,6 @@ def _under_way(connection: sqlite3.Connection) -> Iterator[Attempt]:
         for e in entries_of(row[0]):
             if connection.execute(Q["has_ended"], {"attempt": e.attempt}).fetchone() is None:
                 yield _attempt((e.attempt, e.state, e.service, e.model, e.at_ms, e.cost, e.body))
-
-
-def _ms(at: datetime) -> int:
-    return (at - _EPOCH) // timedelta(milliseconds=1)
 
 
 def _at(milliseconds: int) -> datetime:

@@ -86,12 +86,15 @@ class Exchange:
         """Let the application answer, whatever becomes of it."""
         try:
             await app(self._scope, self.receive, self.send)
-        except BaseException:
-            logging.getLogger("uvicorn.error").exception("Exception in ASGI application")
+        except Exception:
+            logging.getLogger("uvicorn.error").exception("a request of the gateway failed in our own code")
             self._fail()
             return
+        except BaseException:  # the server ends: whoever waits is cut off, and the end goes on
+            self._fail()
+            raise
         if not (self.response_complete or self.disconnected):
-            logging.getLogger("uvicorn.error").error("ASGI callable returned without completing response.")
+            logging.getLogger("uvicorn.error").error("a request of the gateway was left without a whole answer")
             self._fail()
 
     def _fail(self) -> None:
