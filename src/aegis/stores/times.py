@@ -19,11 +19,6 @@ def to_ms(at: datetime) -> int:
     return (at - _EPOCH) // _MILLISECOND
 
 
-def from_ms(milliseconds: int) -> datetime:
-    """The time in UTC."""
-    return _EPOCH + timedelta(milliseconds=milliseconds)
-
-
 def from_us(microseconds: int) -> datetime:
     """The time in UTC."""
     return _EPOCH + timedelta(microseconds=microseconds)
