@@ -20,7 +20,7 @@ from aegis.sandbox.services.jira_issues import (
     shown,
     status_document,
 )
-from aegis.sandbox.services.jira_text import BadQuery, document_problem, document_text, parse_jql
+from aegis.sandbox.services.jira_text import BadQuery, document_problem, document_text, labels, parse_jql
 
 BULK_MAX, PAGE_MAX, PROPERTY_MAX, COMMENT_MAX, COMMENT_KEPT = 50, 5_000, 32_768, 32_767, 2_000
 MISSING = "There is no such issue"
@@ -185,7 +185,7 @@ def _search(asked: Asked, room: Room, _found: re.Match[str]) -> Reply:
     names = fields.split(",") if isinstance(fields, str) else fields
     try:
         most, start = int(body.get("maxResults", 50)), int(body.get("nextPageToken") or 0)
-        matches = parse_jql(str(body.get("jql", "")))
+        query = parse_jql(str(body.get("jql", "")))
     except BadQuery as error:
         return _no(400, str(error))
     except (TypeError, ValueError):
@@ -193,7 +193,8 @@ def _search(asked: Asked, room: Room, _found: re.Match[str]) -> Reply:
     if not 1 <= most <= PAGE_MAX or not isinstance(names, list) or start < 0:
         return _no(400, "maxResults or fields is not valid")
     seen = _ms(asked) - room.terms.search_lag_ms
-    found = [issue for issue in room.every("issue").values() if issue["created_ms"] <= seen and matches(issue)]
+    candidates = room.having("issue", query.label, labels) if query.label else room.every("issue").values()
+    found = [issue for issue in candidates if issue["created_ms"] <= seen and query.matches(issue)]
     page = [shown(issue, names, _self(issue["id"])) for issue in found[start : start + most]]
     result: dict[str, Any] = {"issues": page, "isLast": start + most >= len(found)}
     if not result["isLast"]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from aegis.sandbox.checks import names
@@ -21,6 +22,14 @@ MARKS = names("strong em code link strike underline subsup textColor backgroundC
 LEAVES = names("text rule hardBreak mention emoji inlineCard date status media")
 
 Matches: TypeAlias = Callable[[Mapping[str, Any]], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A query that was understood. `label`: in lower case, what every issue that matches is labelled with; empty: not said."""
+
+    matches: Matches
+    label: str = ""
 
 
 class BadQuery(ValueError):
@@ -72,17 +81,26 @@ _AND = re.compile(r"and\b", re.IGNORECASE)
 _ORDER = re.compile(r"\border\s+by\b.*", re.IGNORECASE | re.DOTALL)
 
 
-def parse_jql(text: str) -> Matches:
+def labels(issue: Mapping[str, Any]) -> set[str]:
+    """The labels of an issue in lower case, as searches compare them."""
+    return {str(label).lower() for label in issue["fields"].get("labels") or ()}
+
+
+def parse_jql(text: str) -> Query:
     """Clauses joined by AND over project, labels, key, status, statusCategory. Raises `BadQuery`."""
     rest = _ORDER.sub("", text).strip()
     if not rest:
         raise BadQuery("The query restricts nothing")
     clauses: list[Matches] = []
+    label = ""
     while rest:
         found = _CLAUSE.match(rest)
         if found is None or found["field"].lower() not in _FIELDS:
             raise BadQuery(f"The JQL is not understood near: {rest[:40]}")
-        clauses.append(_clause(found))
+        wanted, negative = _wanted(found)
+        clauses.append(_clause(found["field"].lower(), wanted, negative=negative))
+        if found["field"].lower() == "labels" and len(wanted) == 1 and not negative:
+            label = next(iter(wanted))
         rest = rest[found.end() :]
         joined = _AND.match(rest)
         if rest and joined is None:
@@ -91,12 +109,12 @@ def parse_jql(text: str) -> Matches:
             rest = rest[joined.end() :]
             if not rest.strip():
                 raise BadQuery("The JQL ends after AND")
-    return lambda issue: all(clause(issue) for clause in clauses)
+    return Query(lambda issue: all(clause(issue) for clause in clauses), label)
 
 
 _FIELDS: Mapping[str, Callable[[Mapping[str, Any]], set[str]]] = {
     "project": lambda issue: {str(issue["key"]).partition("-")[0]},
-    "labels": lambda issue: set(issue["fields"].get("labels") or ()),
+    "labels": labels,
     "key": lambda issue: {str(issue["key"])},
     "issuekey": lambda issue: {str(issue["key"])},
     "status": lambda issue: {str(issue["fields"]["status"]["name"])},
@@ -104,9 +122,13 @@ _FIELDS: Mapping[str, Callable[[Mapping[str, Any]], set[str]]] = {
 }
 
 
-def _clause(found: re.Match[str]) -> Matches:
-    read = _FIELDS[found["field"].lower()]
+def _wanted(found: re.Match[str]) -> tuple[set[str], bool]:
+    """The values that a clause names, in lower case, and whether it is true for all others."""
     texts = re.findall(_VALUE, found["many"]) if found["one"] is None else [found["one"]]
     wanted = {re.sub(r"\\(.)", r"\1", text[1:-1] if text[0] in "\"'" else text).lower() for text in texts}
-    negative = found["operator"].lower().startswith(("!=", "not"))
+    return wanted, found["operator"].lower().startswith(("!=", "not"))
+
+
+def _clause(field: str, wanted: set[str], *, negative: bool) -> Matches:
+    read = _FIELDS[field]
     return lambda issue: bool({value.lower() for value in read(issue)} & wanted) != negative
