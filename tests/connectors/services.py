@@ -20,7 +20,9 @@ Check = Callable[[Path, HttpRequest], list[str]]
 
 @dataclass(frozen=True)
 class NotifierCase:
-    """One way to notify: `taken` is what the service answers when all goes well."""
+    """One way to notify: `taken` is what the service answers when all goes well, to the first word about an incident;
+    `taken_later` and `taken_noted` to others, where that differs.
+    """
 
     name: str
     make: Callable[[Http], Notifier]
@@ -28,9 +30,12 @@ class NotifierCase:
     breaches: Check
     remote_id: str
     taken_noted: Sequence[HttpAnswer] = ()
+    taken_later: Sequence[HttpAnswer] = ()
 
     def answers(self, change: Change) -> Sequence[HttpAnswer]:
-        return self.taken_noted if change == "noted" and self.taken_noted else self.taken
+        if change == "noted" and self.taken_noted:
+            return self.taken_noted
+        return self.taken_later if change != "opened" and self.taken_later else self.taken
 
 
 def body_of(request: HttpRequest) -> Any:
@@ -110,12 +115,8 @@ TRANSITIONS = {
         {"id": "31", "name": "Done", "to": {"statusCategory": {"key": "done"}}},
     ]
 }
-JIRA_TAKEN = (
-    answer(200, {"issues": []}),
-    answer(201, {"id": "1", "key": "SEC-7"}),
-    answer(200, TRANSITIONS),
-    answer(204),
-)
+JIRA_CREATED = answer(201, {"id": "1", "key": "SEC-7"})
+JIRA_TAKEN_LATER = (answer(200, {"issues": []}), JIRA_CREATED, answer(200, TRANSITIONS), answer(204))
 POSTED = answer(200, {"ok": True, "channel": "C024BE91L", "ts": "1767323045.000100"})
 
 CASES = (
@@ -161,7 +162,14 @@ CASES = (
         "",
         [answer(200, {"incidents": [{"id": "Q1ABC"}]}), answer(200, {"note": {"id": "N1"}})],
     ),
-    NotifierCase("jira", lambda http: jira.Jira(JIRA_CONFIG, http, clock=FixedClock()), JIRA_TAKEN, _jira, ""),
+    NotifierCase(
+        "jira",
+        lambda http: jira.Jira(JIRA_CONFIG, http, clock=FixedClock()),
+        [JIRA_CREATED],
+        _jira,
+        "",
+        taken_later=JIRA_TAKEN_LATER,
+    ),
     NotifierCase(
         "datadog",
         lambda http: datadog.Datadog(datadog.Config(api_key=SECRET), http, clock=FixedClock()),

@@ -143,7 +143,7 @@ async def test_a_request_that_was_done_and_never_answered_makes_no_duplicate(nam
         with pytest.raises(ServiceError) as caught:
             await connector.notify(notification(), remote_id="")
         assert (caught.value.billed, caught.value.retryable) == (Billed.UNKNOWN, True)
-        await connector.notify(notification(), remote_id="")
+        await connector.notify(replace(notification(), again=True), remote_id="")
         assert len(here.world.documents(name, kind)) == 1
 
 

@@ -23,6 +23,7 @@ from tests.connectors.stories import (
 from aegis.connectors.jira import Config, Jira, document, label, payload
 from aegis.core.errors import Billed, ConfigError, ServiceError
 from aegis.core.incidents import Severity
+from aegis.core.notifications import Notification
 
 pytestmark = pytest.mark.anyio
 
@@ -40,20 +41,31 @@ def paths(http: ScriptedHttp) -> list[str]:
     return [f"{request.method} {request.url.partition('/rest/api/3')[2]}" for request in http.sent]
 
 
-async def test_an_issue_is_looked_for_before_it_is_created() -> None:
-    http = ScriptedHttp([NOTHING, CREATED])
+async def test_an_incident_that_was_never_told_needs_no_search() -> None:
+    http = ScriptedHttp([CREATED])
     receipt = await connector(http).notify(notification(), remote_id="")
+    assert (receipt.remote_id, receipt.note, paths(http)) == ("SEC-7", "created", ["POST /issue"])
+
+
+@pytest.mark.parametrize(
+    "said",
+    [replace(notification(), again=True), notification(change="raised", version=2), notification(change="reopened")],
+    ids=["sent before", "raised", "reopened"],
+)
+async def test_an_issue_that_may_be_there_is_looked_for_before_it_is_created(said: Notification) -> None:
+    http = ScriptedHttp([NOTHING, CREATED, *[answer(200, TRANSITIONS), MOVED] * (said.change == "reopened")])
+    receipt = await connector(http).notify(said, remote_id="")
     assert (receipt.remote_id, receipt.note) == ("SEC-7", "created")
-    assert paths(http) == ["POST /search/jql", "POST /issue"]
+    assert paths(http)[:2] == ["POST /search/jql", "POST /issue"]
     assert http.bodies()[0]["jql"] == 'project = "SEC" AND labels = "aegis-inc_01JG0000000000000000000001"'
 
 
 async def test_a_create_whose_answer_was_lost_makes_no_second_issue() -> None:
     cut = ServiceError("jira", "the connection was cut", retryable=True, billed=Billed.UNKNOWN)
     with pytest.raises(ServiceError):
-        await connector(ScriptedHttp([NOTHING, cut])).notify(notification(), remote_id="")
+        await connector(ScriptedHttp([cut])).notify(notification(), remote_id="")
     again = ScriptedHttp([FOUND])
-    receipt = await connector(again).notify(notification(), remote_id="")
+    receipt = await connector(again).notify(replace(notification(), again=True), remote_id="")
     assert (receipt.remote_id, paths(again)) == ("SEC-7", ["POST /search/jql"])
 
 
@@ -94,14 +106,14 @@ async def test_a_reopened_incident_reopens_its_issue() -> None:
 
 async def test_a_project_without_priorities_gets_the_issue_without_one() -> None:
     refused = answer(400, {"errorMessages": [], "errors": {"priority": "Field 'priority' cannot be set."}})
-    http = ScriptedHttp([NOTHING, refused, CREATED])
+    http = ScriptedHttp([refused, CREATED])
     receipt = await connector(http).notify(notification(), remote_id="")
     assert receipt.remote_id == "SEC-7"
-    assert "priority" not in http.bodies()[2]["fields"]
+    assert "priority" not in http.bodies()[1]["fields"]
 
 
 async def test_another_refused_field_is_named_and_not_tried_again() -> None:
-    http = ScriptedHttp([NOTHING, answer(400, {"errorMessages": [], "errors": {"issuetype": "wrong"}})])
+    http = ScriptedHttp([answer(400, {"errorMessages": [], "errors": {"issuetype": "wrong"}})])
     with pytest.raises(ServiceError, match="issuetype") as caught:
         await connector(http).notify(notification(), remote_id="")
     assert not caught.value.retryable
@@ -177,9 +189,9 @@ def test_a_field_of_ones_own_takes_the_moment() -> None:
 
 async def test_fields_that_the_project_does_not_have_are_left_out_and_no_others() -> None:
     refused = answer(400, {"errorMessages": [], "errors": {"duedate": "not on the screen"}})
-    http = ScriptedHttp([NOTHING, refused, CREATED])
+    http = ScriptedHttp([refused, CREATED])
     await connector(http, SLA).notify(notification(), remote_id="")
-    first, second = http.bodies()[1]["fields"], http.bodies()[2]["fields"]
+    first, second = http.bodies()[0]["fields"], http.bodies()[1]["fields"]
     assert set(first) - set(second) == {"duedate"}
 
 

@@ -50,6 +50,8 @@ def test_what_hides_reorders_or_forges_is_gone(text: str, shown: str) -> None:
         ("from 203.0.113.9:22", "from 203.0.113[.]9:22"),
         ("ftp://a.b.example and mailto:x@evil.example", "ftp[:]//a.b[.]example and mailto[:]x@evil[.]example"),
         ("javascript:alert(1)", "javascript[:]alert(1)"),
+        ("SMS:+15550100, \u017fms:+15550100", "SMS[:]+15550100, \u017fms[:]+15550100"),
+        ("HtTp:evil", "Hxxp:evil"),
         ("evil。example", "evil[.]example"),
         ("cost $5.25, T1110.001, v2.0, 02:59 UTC. Next", "cost $5.25, T1110.001, v2.0, 02:59 UTC. Next"),
     ],

@@ -2,21 +2,27 @@
 
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from tests.emergency.homes import NOON, another_key, backed_up, key_of, new_home, restored, spend, spent
+from tests.stores.making import delivery
 
 from aegis.core.errors import AegisError, BadInput, StoreError
 from aegis.emergency.backup import What, backups_in, check, copy_store, thin_out, unpacked
 from aegis.emergency.sealing import CHUNK_BYTES, MAGIC
+from aegis.stores.database import Database
 from aegis.stores.handles import open_writer
+from aegis.stores.outbox import SqliteOutbox
 from aegis.stores.schema import transaction
 
 pytestmark = pytest.mark.anyio
+
+T = TypeVar("T")
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -244,3 +250,26 @@ async def test_a_stop_that_stands_outlives_a_restore(tmp_path: Path) -> None:
     restored(made, home)
     with closing(sqlite3.connect(home / "aegis.db")) as connection:
         assert connection.execute("SELECT reason FROM ledger_switches WHERE stopped = 1").fetchall() == [("stolen",)]
+
+
+# --- what waits to be sent -------------------------------------------------------------------------------------
+
+
+async def test_what_waited_in_a_backup_may_have_been_sent_since_and_says_so(tmp_path: Path) -> None:
+    home = await new_home(tmp_path / "home")
+    await with_outbox(home, lambda outbox: outbox.place([delivery()]))
+    made = backed_up(home)
+    restored(made, home)
+
+    again = await with_outbox(home, lambda outbox: outbox.claim("slack", limit=1, now=NOON, lease_ms=1_000))
+
+    assert [one.doubtful for one in again] == [True]
+
+
+async def with_outbox(home: Path, work: Callable[[SqliteOutbox], Awaitable[T]]) -> T:
+    """What `work` gives on the outbox of a state folder."""
+    database = await Database.open(home / "aegis.db")
+    try:
+        return await work(SqliteOutbox(database))
+    finally:
+        await database.close()

@@ -9,6 +9,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from aegis.core.errors import ConfigError, ServiceError
@@ -49,6 +50,9 @@ STATUSES = {Severity.LOW: "ok", Severity.MEDIUM: "warn", Severity.HIGH: "error",
 PRIORITIES = {Severity.LOW: "5", Severity.MEDIUM: "3", Severity.HIGH: "2", Severity.CRITICAL: "1"}
 """Of an alert in the v2 API: docs.datadoghq.com/api/latest/events/#post-an-event."""
 LINK_MAX = 2_048
+
+TAGS_KEPT = 512
+"""Tags whose stored form is remembered: the vocabulary is fixed, but for services, budgets and techniques."""
 
 _TECHNIQUE = re.compile(r"T\d{4}(\.\d{3})?")
 
@@ -156,13 +160,15 @@ def series(points: Sequence[MetricPoint]) -> dict[str, Any]:
 
 def _encode(text: str) -> str:
     """No `@name` (it would notify) and no `%%%` (it would start Markdown): docs.datadoghq.com/events/guides."""
-    return re.sub("%%+", "%", defang(text)).replace("@", "[at]")
+    plain = defang(text).replace("@", "[at]")
+    return re.sub("%%+", "%", plain) if "%%" in plain else plain
 
 
 def _aggregation_key(key: str) -> str:
     return key if len(key) <= AGGREGATION_KEY_MAX else hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()
 
 
+@lru_cache(TAGS_KEPT)
 def _tag(name: str, value: str) -> str:
     """A tag as Datadog would store it: lower case, no blanks."""
     return re.sub(r"[^a-z0-9_:./-]", "_", f"{name}:{value}".lower())[:TAG_MAX]

@@ -36,7 +36,7 @@ UNKNOWN_MESSAGE = 10_008
 """docs.discord.com/developers/topics/opcodes-and-status-codes#json: the message was deleted by somebody."""
 
 _ID = re.compile(r"[0-9]{1,20}")
-_MARKUP = re.compile(r"([\\*_~|`>#\-+\[\]()<])")
+_MARKUP = re.compile(r"[\\*_~|`>#\-+\[\]()<]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +104,7 @@ def _links(notification: Notification) -> str:
 
 def _encode(text: str) -> str:
     """Markdown escaped (docs.discord.com/developers/reference#message-formatting: any punctuation may be)."""
-    return _MARKUP.sub(r"\\\1", _no_mention(text))
+    return _MARKUP.sub(lambda found: f"\\{found[0]}", _no_mention(text))
 
 
 def _no_mention(text: str) -> str:

@@ -1,7 +1,8 @@
 """Jira Cloud: one issue per incident; later versions become comments, a resolution moves it to a done status.
 
-Creating is not idempotent, so an issue is looked for by its label before it is created. Text is built as Atlassian
-Document Format text nodes: log text becomes no markup, mention or link.
+Creating is not idempotent, so an issue is looked for by its label before it is created, unless this is the incident's first
+word and nothing was sent before. Text is built as Atlassian Document Format text nodes: log text becomes no markup,
+mention or link.
 """
 
 from __future__ import annotations
@@ -124,7 +125,8 @@ def document(notification: Notification) -> dict[str, Any]:
         return {"type": "doc", "version": 1, "content": [_paragraph(_text(lines(note), NOTE_MAX))]}
     for lengths in LENGTHS:
         made = _document(notification, *lengths)
-        if len(json.dumps(made)) <= DOCUMENT_MAX:
+        # Escaped and with blanks, a text is at most three times as long as in UTF-8.
+        if 3 * len(to_json(made)) <= DOCUMENT_MAX or len(json.dumps(made)) <= DOCUMENT_MAX:
             break
     return made
 
@@ -174,9 +176,11 @@ class Jira:
     async def notify(self, notification: Notification, *, remote_id: str) -> Receipt:
         """Create the issue, or comment on the one there is; move it where the change says.
 
-        A search is a few seconds behind a create at Jira, so a retry must not come sooner than that.
+        A search is a few seconds behind a create at Jira, so a retry must not come sooner than that. For an incident that
+        was never told there is nothing to find: half of the requests, which Jira counts too.
         """
-        key = remote_id if _KEY.fullmatch(remote_id) else await self._find(notification)
+        never_told = notification.change == "opened" and not notification.again and not remote_id
+        key = remote_id if _KEY.fullmatch(remote_id) else "" if never_told else await self._find(notification)
         if not key:
             key, note = await self._create(notification), "created"
         elif notification.change == "opened":

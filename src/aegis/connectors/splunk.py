@@ -72,11 +72,18 @@ class Config:
 
 def payload(notification: Notification, *, index: str = "", host: str = "aegis") -> dict[str, Any]:
     """The event. A record too large is sent without the incident document and says so."""
+    return _fitting(notification, index=index, host=host)[0]
+
+
+def _fitting(notification: Notification, *, index: str, host: str) -> tuple[dict[str, Any], bytes]:
+    """The event, and the same as it is sent."""
     event = _event(notification, index=index, host=host)
-    if len(to_json(event)) > EVENT_BYTES_MAX:
+    body = to_json(event)
+    if len(body) > EVENT_BYTES_MAX:
         del event["event"]["incident"]
         event["event"]["incident_omitted"] = True
-    return event
+        body = to_json(event)
+    return event, body
 
 
 def _event(notification: Notification, *, index: str, host: str) -> dict[str, Any]:
@@ -135,8 +142,8 @@ class Splunk:
 
     async def notify(self, notification: Notification, *, remote_id: str) -> Receipt:  # noqa: ARG002 - no handle
         """Write the event, along with those that wait meanwhile; a success is 200 with code 0."""
-        event = payload(notification, index=self._config.index, host=self._config.host)
-        one = _Waiting(to_json(event))
+        event, body = _fitting(notification, index=self._config.index, host=self._config.host)
+        one = _Waiting(body)
         self._waiting.append(one)
         try:
             async with self._turn:

@@ -34,7 +34,8 @@ _LINE_ENDS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 _BLANKS = re.compile(r"[ \t\u00a0\u2000-\u200a\u3000]+")
 
 _HTTP = re.compile(r"(?i)h(tt)(?=ps?:)")
-_LINKING_SCHEME = re.compile(r"(?i)(?<![a-z])(mailto|tel|sms|javascript|data|vbscript|file):(?!\s)")
+_SCHEMES = ("mailto:", "tel:", "sms:", "javascript:", "data:", "vbscript:", "file:")
+_LINKING_SCHEME = re.compile(rf"(?i)(?<![a-z])({'|'.join(scheme[:-1] for scheme in _SCHEMES)}):(?!\s)")
 _DOMAIN_DOT = re.compile("[.\u3002\uff0e\uff61](?<=[^\\W_].)(?=[^\\W\\d_]{2})")
 """The dot stands first, and what is before it is asked after: so a text is searched for dots, not tried at each letter."""
 _DIGIT_DOT = re.compile(r"\d\.\d")
@@ -70,10 +71,15 @@ def defang(text: str) -> str:
 @lru_cache(KEPT_MAX)
 def _defanged(text: str) -> str:
     if ":" in text:
-        text = _HTTP.sub(lambda found: found[0][0] + "xx", text).replace("://", "[:]//")
-        text = _LINKING_SCHEME.sub(r"\1[:]", text)
+        # Letters beyond ASCII can stand for one of a scheme (a long s): such a text is always searched.
+        plain = text.lower() if text.isascii() else ""
+        if not plain or "http" in plain:
+            text = _HTTP.sub(lambda found: found[0][0] + "xx", text)
+        text = text.replace("://", "[:]//")
+        if not plain or any(scheme in plain for scheme in _SCHEMES):
+            text = _LINKING_SCHEME.sub(lambda found: f"{found[1]}[:]", text)
     if "." in text:
-        text = _QUAD.sub(r"\1[.]\2", text) if _DIGIT_DOT.search(text) else text
+        text = _QUAD.sub(lambda found: f"{found[1]}[.]{found[2]}", text) if _DIGIT_DOT.search(text) else text
     elif text.isascii():
         return text
     return _DOMAIN_DOT.sub("[.]", text)
@@ -83,7 +89,7 @@ def size(text: str) -> int:
     """The length of a text in UTF-16 units: never less than its characters, so a limit counted either way holds."""
     if text.isascii():
         return len(text)
-    return len(text) + sum(character > "\uffff" for character in text)
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def fit(text: str, limit: int, encode: Callable[[str], str] = str) -> str:
@@ -93,7 +99,7 @@ def fit(text: str, limit: int, encode: Callable[[str], str] = str) -> str:
     """
     text = text[: limit + 1]
     whole = encode(text)
-    if size(whole) <= limit:
+    if 2 * len(whole) <= limit or size(whole) <= limit:
         return whole
     low, high = 0, len(text)
     while low < high:

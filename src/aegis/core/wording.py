@@ -53,7 +53,7 @@ def told_note(notification: Notification) -> str:
 
 def when(at: datetime) -> str:
     """A time as people read it, in UTC to the second."""
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return f"{at.astimezone(UTC).replace(tzinfo=None).isoformat(' ', 'seconds')} UTC"
 
 
 def rfc3339(at: datetime, *, whole: bool = False) -> str:

@@ -1,4 +1,5 @@
-"""What a restore may not take back: what providers were paid, stops that stand, keys that were revoked.
+"""What a restore may not take back: what providers were paid, stops that stand, keys that were revoked; and that what waits
+to be sent may have been sent since.
 
 Policy: the store that is replaced knows better than the backup what was spent. If the backup is of its own past, its
 ledger is taken over as it stands; else both have spent, and windows are summed. If nobody can read it, every window that is
@@ -66,6 +67,7 @@ def keep_what_was_paid(fresh: Path, old: Path | None, restoring: Restoring, past
             connection.execute("PRAGMA foreign_keys = OFF")
             with transaction(connection):
                 kept = _keep(connection, restoring, now_ms, readable=old is not None, ours=ours)
+                _doubt(connection)
                 _sign(connection, restoring, kept, past)
             if broken := connection.execute("PRAGMA foreign_key_check").fetchone():
                 raise AssertionError(f"the merged ledger points at nothing in {broken[0]}")
@@ -193,6 +195,13 @@ def _fill(connection: sqlite3.Connection, book: BudgetBook, now_ms: int) -> None
                     assert slot >= slots_gone_before(row.policy, now_ms), "the newest slot has not gone"
                     shelf.set_slot(row.id, slot, shelf.slots(row.id).get(slot, 0) + missing)
                 shelf.put(row)
+
+
+def _doubt(connection: sqlite3.Connection) -> None:
+    """What waits in the backup may have been sent since: it is looked for first where a service can be asked, else it is
+    marked as sent again.
+    """
+    connection.execute("UPDATE deliveries SET doubtful = 1 WHERE state IN ('ready', 'leased', 'dead')")
 
 
 def _sign(connection: Any, restoring: Restoring, kept: Kept, past: Sequence[Ancestor]) -> None:

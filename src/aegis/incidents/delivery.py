@@ -22,7 +22,7 @@ from aegis.core.notifications import Delivery, Receipt
 from aegis.core.ports import Clock, Incidents, Notifier, Outbox, Work
 from aegis.core.telemetry import DeliveryEnded, Observer
 from aegis.incidents.digest import digest, may_fold
-from aegis.incidents.lane import DEFAULT_RULE, GIVE_UP_AFTER, MS, RULES, Lane, LaneRule, Pick, backoff_ms
+from aegis.incidents.lane import DEFAULT_RULE, GIVE_UP_AFTER, MS, RULES, Attempt, Lane, LaneRule, Pick, backoff_ms
 
 LEASE_MS = 60_000
 """After a crash a delivery is sent again within a minute."""
@@ -137,8 +137,10 @@ class Lanes:
                 if not limit:
                     return wait_ms or BUSY_MS
                 claimed = await self._claim(lane, limit)
+            until_ns = self._clock.monotonic_ns() + ATTEMPT_MS * MS
             for chain in claimed:
-                sends.create_task(self._attempt(lane, chain))
+                attempt = Attempt(until_ns)
+                attempt.task = sends.create_task(self._attempt(lane, chain, attempt))
             if claimed:  # where there was room for more, nothing else is due: the end of one of these rings the bell
                 return 0 if len(claimed) >= limit else BUSY_MS
             due = await self._outbox.next_due(lane.service)
@@ -175,13 +177,13 @@ class Lanes:
 
     # --- one attempt -----------------------------------------------------------------------------------------
 
-    async def _attempt(self, lane: Lane, told: Sequence[Delivery]) -> None:
+    async def _attempt(self, lane: Lane, told: Sequence[Delivery], attempt: Attempt) -> None:
         """Send one message and record how it ended for each of its deliveries. When the store cannot record it, the
         leases give them back.
         """
         began_ns, took_ms = self._clock.monotonic_ns(), 0
         try:
-            receipt, error = await self._send(lane, told)
+            receipt, error = await self._send(lane, told, attempt)
             now_ns = self._clock.monotonic_ns()
             lane.learn(error, now_ns)
             took_ms = (now_ns - began_ns) // MS
@@ -204,7 +206,9 @@ class Lanes:
             else:
                 await self._failed(lane, delivery, error, took_ms)
 
-    async def _send(self, lane: Lane, told: Sequence[Delivery]) -> tuple[Receipt, ServiceError | None]:
+    async def _send(
+        self, lane: Lane, told: Sequence[Delivery], attempt: Attempt
+    ) -> tuple[Receipt, ServiceError | None]:
         """The receipt, or the error that it ended with."""
         said, remote_id = told[0].notification, told[0].remote_id
         if len(told) > 1:
@@ -213,45 +217,44 @@ class Lanes:
             remote_id = ""  # an edited message rings for nobody
         if not remote_id and any(delivery.doubtful for delivery in told):
             said = replace(said, again=True)
-        attempt = asyncio.current_task()
-        assert attempt is not None, "an attempt is a task of its own"
-        lane.under_way[attempt] = self._clock.monotonic_ns() + ATTEMPT_MS * MS
+        lane.under_way.add(attempt)
         try:
             return await lane.notifier.notify(said, remote_id=remote_id), None
         except ServiceError as error:
             return Receipt(), error
         except asyncio.CancelledError:
-            if attempt not in lane.cut_off or attempt.uncancel():
+            if not attempt.cut or attempt.task is None or attempt.task.uncancel():
                 raise  # the lanes are stopped
             problem = f"no end within {ATTEMPT_MS // 1_000} s"
         except Exception as error:  # noqa: BLE001 - the supervisor: one bad delivery must not stop a lane
             problem = f"the connector failed ({type(error).__name__})"
         finally:
-            del lane.under_way[attempt]
-            lane.cut_off.discard(attempt)
+            lane.under_way.discard(attempt)
         return Receipt(), ServiceError(lane.service, problem, retryable=True, billed=Billed.UNKNOWN)
 
     async def _done(self, delivery: Delivery, receipt: Receipt, took_ms: int) -> None:
         now = self._clock.now()
         kept = replace(receipt, remote_id="") if delivery.notification.change == "unpaged" else receipt
         await self._outbox.done(delivery, kept, now=now)
-        self._tell(delivery, "done", receipt.note, took_ms)
+        self._tell(delivery, "done", receipt.note, took_ms, now)
 
     async def _failed(self, lane: Lane, delivery: Delivery, error: ServiceError, took_ms: int) -> None:
         now, message = self._clock.now(), str(error)
         if not error.retryable or now - delivery.created_at >= GIVE_UP_AFTER:
             await self._outbox.bury(delivery, error=message, now=now)
-            self._tell(delivery, "dead", message, took_ms)
+            self._tell(delivery, "dead", message, took_ms, now)
             return
         wait_ms = backoff_ms(delivery.attempts, self._pick, least_ms=lane.rule.retry_min_ms)
         due_at = now + timedelta(milliseconds=max(wait_ms, error.retry_after_ms or 0))
         await self._outbox.retry(delivery, due_at=due_at, error=message, doubtful=error.billed is Billed.UNKNOWN)
-        self._tell(delivery, "retry", message, took_ms)
+        self._tell(delivery, "retry", message, took_ms, now)
 
-    def _tell(self, delivery: Delivery, outcome: Literal["done", "retry", "dead"], message: str, took_ms: int) -> None:
+    def _tell(
+        self, delivery: Delivery, outcome: Literal["done", "retry", "dead"], message: str, took_ms: int, now: datetime
+    ) -> None:
         self._observe(
             DeliveryEnded(
-                at=self._clock.now(),
+                at=now,
                 service=delivery.service,
                 incident_id=delivery.incident_id,
                 outcome=outcome,

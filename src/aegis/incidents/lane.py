@@ -110,6 +110,15 @@ class Bell:
         self.ring()
 
 
+@dataclass(slots=True, eq=False)
+class Attempt:
+    """One message on its way: the task that sends it, until when it may, and whether it was cut then."""
+
+    until_ns: int
+    task: asyncio.Task[Any] | None = None
+    cut: bool = False
+
+
 class Lane:
     """The state of one service's lane. `sending` counts what is under way."""
 
@@ -120,9 +129,8 @@ class Lane:
         self.turn = anyio.Lock(fast_acquire=True)
         """Held from asking for room until what was claimed is counted: `run` and a `drain` beside it share the room."""
         self.sending = 0
-        self.under_way: dict[asyncio.Task[Any], int] = {}
-        """The attempts that are under way, and when each has to be cut."""
-        self.cut_off: set[asyncio.Task[Any]] = set()
+        self.under_way: set[Attempt] = set()
+        """What is being sent and has to be cut when its time is over."""
         self._bucket = TokenBucket(size=rule.burst, gap_ns=rule.spacing_ms * MS) if rule.spacing_ms else None
         self._asked_until_ns = 0
         self._open_until_ns = 0
@@ -185,10 +193,10 @@ class Lane:
 
     def cut(self, now_ns: int) -> None:
         """Cut the attempts whose time is over."""
-        for attempt, until_ns in self.under_way.items():
-            if until_ns <= now_ns and attempt not in self.cut_off:
-                self.cut_off.add(attempt)
-                attempt.cancel()
+        for attempt in self.under_way:
+            if attempt.until_ns <= now_ns and not attempt.cut and attempt.task is not None:
+                attempt.cut = True
+                attempt.task.cancel()
 
     def paused_ms(self, now_ns: int) -> int:
         """How long the lane still leaves its service alone, for those who look."""

@@ -35,7 +35,9 @@ SERIES_MAX = 1_000
 PAUSE_MAX_MS = 5 * 60_000
 """The longest pause after failures: metrics older than an hour are refused, so an outage must be noticed to be over."""
 
-_Series: TypeAlias = tuple[str, Literal["count", "gauge"], tuple[tuple[str, str], ...]]
+_Tags: TypeAlias = tuple[tuple[str, str], ...]
+"""Names and values in the order of the names."""
+_Series: TypeAlias = tuple[str, Literal["count", "gauge"], _Tags]
 
 
 class MetricBatches:
@@ -50,34 +52,33 @@ class MetricBatches:
 
     def __call__(self, happened: Happened) -> None:
         for name, more, tags in _counted(happened):
-            self._add((name, "count", tuple(sorted(tags.items()))), more)
+            self._add((name, "count", tags), more)
         if isinstance(happened, LevelCrossed):
-            tags = {"budget": happened.budget, "window": happened.window}
+            tags = (("budget", happened.budget), ("window", happened.window))
             self._set("aegis.budget_spent", happened.spent, tags)
             self._set("aegis.budget_limit", happened.limit, tags)
         elif isinstance(happened, ServiceStands):
-            self._set("aegis.service_breaker", BREAKER_VALUES[happened.breaker], {"service": happened.service})
-            self._set("aegis.service_paused_ms", happened.paused_ms, {"service": happened.service})
+            tags = (("service", happened.service),)
+            self._set("aegis.service_breaker", BREAKER_VALUES[happened.breaker], tags)
+            self._set("aegis.service_paused_ms", happened.paused_ms, tags)
         elif isinstance(happened, ServiceAnswered):
-            slowest = max(happened.took_ms, self._value("aegis.request_ms_max", {"service": happened.service}))
-            self._set("aegis.request_ms_max", slowest, {"service": happened.service})
+            tags = (("service", happened.service),)
+            if happened.took_ms >= self._values.get(("aegis.request_ms_max", "gauge", tags), 0):
+                self._set("aegis.request_ms_max", happened.took_ms, tags)
             if happened.left is not None:
-                self._set("aegis.service_requests_left", happened.left, {"service": happened.service})
+                self._set("aegis.service_requests_left", happened.left, tags)
         elif isinstance(happened, RequestsLeft):
-            self._set("aegis.service_requests_left", happened.left, {"service": happened.service})
+            self._set("aegis.service_requests_left", happened.left, (("service", happened.service),))
 
     def _add(self, series: _Series, more: int) -> None:
         if series not in self._values and len(self._values) >= SERIES_MAX - 1:
             series = ("aegis.metrics_overflow", "count", ())
         self._values[series] = self._values.get(series, 0) + more
 
-    def _set(self, name: str, value: int, tags: dict[str, str]) -> None:
-        series: _Series = (name, "gauge", tuple(sorted(tags.items())))
+    def _set(self, name: str, value: int, tags: _Tags) -> None:
+        series: _Series = (name, "gauge", tags)
         if series in self._values or len(self._values) < SERIES_MAX - 1:
             self._values[series] = value
-
-    def _value(self, name: str, tags: dict[str, str]) -> int:
-        return self._values.get((name, "gauge", tuple(sorted(tags.items()))), 0)
 
     async def run(self, clock: Clock) -> None:
         """Push as often as the sink wants, for ever."""
@@ -114,7 +115,7 @@ class MetricBatches:
             if series[1] == "count":
                 self._add(series, value)
             else:
-                self._set(series[0], value, dict(series[2]))
+                self._set(series[0], value, series[2])
 
     def _leave_alone(self, error: ServiceError, now: datetime) -> None:
         self._failures += 1
@@ -128,27 +129,28 @@ class MetricBatches:
             self._observe(DeliveryEnded(at=now, service=name, incident_id="", outcome=outcome, message=message))
 
 
-def _counted(happened: Happened) -> Iterator[tuple[str, int, dict[str, str]]]:
+def _counted(happened: Happened) -> Iterator[tuple[str, int, _Tags]]:
     """What a record adds to which series."""
     match happened:
-        case EventsTaken():
-            yield "aegis.events_total", happened.taken, {}
-            if happened.rejected:
-                yield "aegis.events_rejected_total", happened.rejected, {}
-        case DetectionMade():
-            yield "aegis.detections_total", 1, {"severity": happened.detection.severity.name}
-        case IncidentChanged():
-            tags = {"severity": happened.incident.severity.name, "change": happened.change}
-            yield "aegis.incidents_total", 1, tags
-        case CallEnded():
-            yield "aegis.calls_total", 1, {"service": happened.service, "outcome": happened.outcome}
-            if happened.cost:
-                yield "aegis.spend_nanos", happened.cost, {"service": happened.service}
-        case LevelCrossed():
-            yield "aegis.levels_crossed_total", 1, {"budget": happened.budget, "level": happened.level}
-        case DeliveryEnded() if happened.incident_id:
-            yield "aegis.deliveries_total", 1, {"service": happened.service, "outcome": happened.outcome}
         case ServiceAnswered():
-            tags = {"service": happened.service, "class": f"{happened.status // 100}xx"}
-            yield "aegis.requests_total", 1, tags
-            yield "aegis.request_ms_total", happened.took_ms, {"service": happened.service}
+            service = ("service", happened.service)
+            yield "aegis.requests_total", 1, (("class", f"{happened.status // 100}xx"), service)
+            yield "aegis.request_ms_total", happened.took_ms, (service,)
+        case DeliveryEnded() if happened.incident_id:
+            yield "aegis.deliveries_total", 1, (("outcome", happened.outcome), ("service", happened.service))
+        case CallEnded():
+            service = ("service", happened.service)
+            yield "aegis.calls_total", 1, (("outcome", happened.outcome), service)
+            if happened.cost:
+                yield "aegis.spend_nanos", happened.cost, (service,)
+        case EventsTaken():
+            yield "aegis.events_total", happened.taken, ()
+            if happened.rejected:
+                yield "aegis.events_rejected_total", happened.rejected, ()
+        case DetectionMade():
+            yield "aegis.detections_total", 1, (("severity", happened.detection.severity.name),)
+        case IncidentChanged():
+            severity = ("severity", happened.incident.severity.name)
+            yield "aegis.incidents_total", 1, (("change", happened.change), severity)
+        case LevelCrossed():
+            yield "aegis.levels_crossed_total", 1, (("budget", happened.budget), ("level", happened.level))

@@ -13,7 +13,7 @@ from operator import itemgetter
 
 from aegis.core.errors import StoreError
 from aegis.stores.database import Database
-from aegis.stores.queries import in_parts, listed, repeated
+from aegis.stores.queries import in_lists, in_parts, listed, repeated
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class Ends:
         for one in batch:
             alike[one.note].append(one.delivery_id)
         for note, ids in alike.items():
-            for part in in_parts(ids):
+            for part in in_lists(ids):
                 connection.execute(listed(self._queries["done"], len(part)), (now_us, note, *part))
         remotes: dict[tuple[str, str], tuple[str, str, str, int, int]] = {}
         for remote in sorted((one.remote for one in batch if one.remote), key=itemgetter(3)):

@@ -11,7 +11,7 @@ UPDATE deliveries SET state = 'ready', doubtful = 1 WHERE id = :id AND state = '
 -- name: claimable
 -- Due deliveries of one lane and priority in the order of their places; none while an older message of the same
 -- incident is under way, so that one message can be edited instead of a second one sent.
-SELECT d.id, d.created_us
+SELECT d.id, d.created_us, d.priority
 FROM deliveries AS d
 WHERE d.service = :service AND d.state = 'ready' AND d.priority = :priority AND d.due_us <= :now_us
     AND NOT EXISTS (

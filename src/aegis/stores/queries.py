@@ -51,8 +51,10 @@ def listed(query: str, times: int) -> str:
     return f"{head}IN ({', '.join('?' * times)}){rest}"
 
 
-PARTS = (64, 16, 4, 1)
-"""So many at a time: a statement is prepared once for each size, and a few sizes make up any number."""
+PARTS = (64, 32, 16, 8, 4, 2, 1)
+"""So many rows at a time: a statement is prepared once for each size, and a few sizes make up any number."""
+LISTS = (64, 16, 4, 1)
+"""So many values in a list at a time: it may be filled up, so fewer sizes do."""
 
 
 def in_parts(many: Sequence[T]) -> Iterator[Sequence[T]]:
@@ -62,6 +64,16 @@ def in_parts(many: Sequence[T]) -> Iterator[Sequence[T]]:
         while len(many) - first >= size:
             yield many[first : first + size]
             first += size
+
+
+def in_lists(many: Sequence[T]) -> Iterator[Sequence[T]]:
+    """The same for `IN (?)`, where a value that is named twice counts once: the rest is filled up to one of these sizes
+    with its last value, so that any number takes few statements.
+    """
+    for first in range(0, len(many), LISTS[0]):
+        part = many[first : first + LISTS[0]]
+        size = next(size for size in reversed(LISTS) if size >= len(part))
+        yield (*part, *([part[-1]] * (size - len(part))))
 
 
 def statements(script: str) -> Iterator[str]:

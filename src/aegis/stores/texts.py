@@ -10,7 +10,7 @@ import threading
 from collections.abc import Collection, Mapping
 
 from aegis.core.notifications import Notification
-from aegis.stores.queries import in_parts, listed, read_queries
+from aegis.stores.queries import in_lists, listed, read_queries
 from aegis.stores.records import notification_from_text
 
 KEPT_BYTES_MAX = 4 * 1024 * 1024
@@ -32,7 +32,7 @@ class Texts:
         with self._lock:
             found = {one: self._kept[one][0] for one in ids if one in self._kept}
         missing = [one for one in dict.fromkeys(ids) if one not in found]
-        for part in in_parts(missing):
+        for part in in_lists(missing):
             for one, body in connection.execute(listed(self._query, len(part)), part):
                 found[one] = notification_from_text(body)
                 self._keep(one, found[one], len(body))

@@ -11,6 +11,7 @@ import re
 import ssl
 import zlib
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NoReturn
 from urllib.parse import urlsplit
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 PLACES_MAX: Final = 1_000
 """Origins that are remembered as checked; a configuration names a few dozen."""
+
+NAMES_MAX: Final = 256
+"""Sets of header names that are remembered as checked; every connector has a few."""
 
 _ADDRESS_TEXT = re.compile(r"[\x21-\x7e]{1,8192}")
 _ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
@@ -61,7 +65,7 @@ class OutboundHttp:
         self._clock, self._observer, self._tls, self._unix_socket = clock, observer, tls, unix_socket
         self._allow_private = frozenset(host.rstrip(".").lower() for host in allow_private)
         self._trust = {host.rstrip(".").lower(): context for host, context in (trust or {}).items()}
-        self._places: dict[str, tuple[Place, bytes]] = {}
+        self._places: dict[str, tuple[Place, str]] = {}
         self._wires: Wires | None = None
 
     async def send(self, request: HttpRequest) -> HttpAnswer:
@@ -87,7 +91,7 @@ class OutboundHttp:
 
     # --- what is asked -----------------------------------------------------------------------------------------
 
-    def _checked(self, request: HttpRequest) -> tuple[Place, bytes, str]:
+    def _checked(self, request: HttpRequest) -> tuple[Place, str, str]:
         """Where the request goes, the host as the request names it, and the path with its query."""
         url = request.url
         if not _ADDRESS_TEXT.fullmatch(url):
@@ -104,7 +108,7 @@ class OutboundHttp:
         path = url[origin.end() :].partition("#")[0]  # as given: a signature in the query must not be re-encoded
         return *known, path if path.startswith("/") else f"/{path}"
 
-    def _place(self, service: str, origin: str) -> tuple[Place, bytes]:
+    def _place(self, service: str, origin: str) -> tuple[Place, str]:
         from aegis.transport.wires import Place
 
         authority = origin.partition("://")[2]
@@ -131,7 +135,7 @@ class OutboundHttp:
             reach="loopback" if loopback else "private" if host in self._allow_private else "public",
             socket=self._unix_socket,
         )
-        return place, (name if place.port == usual else f"{name}:{place.port}").lower().encode()
+        return place, (name if place.port == usual else f"{name}:{place.port}").lower()
 
     # --- one attempt -------------------------------------------------------------------------------------------
 
@@ -170,20 +174,30 @@ class OutboundHttp:
         return ServiceError(request.service, text, retryable=True, billed=Billed.NO)
 
 
-def _request(request: HttpRequest, host: bytes, path: str) -> bytes:
+def _request(request: HttpRequest, host: str, path: str) -> bytes:
     """The request as it is sent. Raises `ServiceError` for what no request may hold."""
     asked = {"Accept": "*/*", "Accept-Encoding": "gzip", "User-Agent": "aegis", **request.headers}
     if request.body or request.method not in _BARE:
         asked["Content-Length"] = str(len(request.body))
-    lines = [f"{request.method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in asked.items()), "", ""]
-    names = request.headers.keys() | {request.method}
+    lines = [
+        f"{request.method} {path} HTTP/1.1",
+        f"Host: {host}",
+        *[f"{name}: {asked[name]}" for name in asked],
+        "",
+        "",
+    ]
     head = "\r\n".join(lines)
     ends = len(lines) - 1
     clean = head.count("\n") == ends and head.count("\r") == ends and "\0" not in head
-    if not clean or not all(map(_TOKEN.fullmatch, names)) or not _OURS.isdisjoint(map(str.lower, request.headers)):
+    if not clean or not _may_be_named(request.method, *request.headers):
         _refuse(request.service, "a header or the method cannot be sent")
-    first, rest = head.encode().split(b"\r\n", 1)
-    return b"%b\r\nHost: %b\r\n%b%b" % (first, host, rest, request.body)
+    return head.encode() + request.body
+
+
+@lru_cache(NAMES_MAX)
+def _may_be_named(method: str, *headers: str) -> bool:
+    """Whether a method and the names of headers are such that a request may hold them."""
+    return all(map(_TOKEN.fullmatch, (method, *headers))) and _OURS.isdisjoint(map(str.lower, headers))
 
 
 def _answered(request: HttpRequest, came: Came | Broken) -> HttpAnswer | ServiceError:
