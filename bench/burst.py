@@ -19,6 +19,7 @@ from typing import Any
 import anyio
 
 from aegis.app import open_app
+from aegis.app.memory import settle
 from aegis.app.opening import Machine
 from aegis.app.running import App
 from aegis.core.incidents import Severity
@@ -85,6 +86,7 @@ async def burst(home: Path, *, incidents: int, seconds: float) -> dict[str, Any]
             anyio.create_task_group() as tasks,
         ):
             tasks.start_soon(app.run)
+            settle()  # as the service does
             began = time.perf_counter()
             critical_ns = await _pour(app, incidents, seconds)
             took = time.perf_counter() - began

@@ -18,6 +18,7 @@ from typing import Any
 import anyio
 
 from aegis.app import open_app
+from aegis.app.memory import settle
 from aegis.app.opening import Machine
 from aegis.app.system import SystemClock
 from aegis.core.ports import HttpRequest, Work
@@ -44,6 +45,7 @@ async def sustained(home: Path) -> dict[str, float]:
         for number in range(INCIDENTS):
             opened = incident(number)
             await app.incidents.commit(Work(incidents=[opened], deliveries=deliveries(opened)))
+        settle()  # as the service does
         began, began_cpu = time.perf_counter(), time.process_time()
         left = await app.lanes.drain(until=app.clock.now())
         took, cpu = time.perf_counter() - began, time.process_time() - began_cpu

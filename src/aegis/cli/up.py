@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import signal
 import sys
-from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -25,10 +24,6 @@ if TYPE_CHECKING:
 STOPS = (signal.SIGINT, signal.SIGTERM)
 HANGUP = tuple(getattr(signal, name) for name in ("SIGHUP",) if hasattr(signal, name))
 """Read the configuration again; from a terminal that was closed it is the end, as it always was."""
-GARBAGE = 10_000
-"""Objects more than were freed since, before the collector looks: some hundred calls under way have a few thousand."""
-OLDER = (2, 2)
-"""With what was loaded set aside a whole look is short; ten of ten would be a million objects of connections long gone."""
 
 
 @click.command(cls=Speaking, examples=("aegis up", "aegis up --set server.listen=127.0.0.1:9000"))
@@ -116,25 +111,11 @@ async def _reload(reloading: Reloading) -> None:
 
 
 async def _settle(face: Face) -> None:
-    """Once everything is loaded, it stays: the collector need not look through it again and again, and what loading took
-    beside it goes back to the system.
-    """
-    import gc
+    """Load what was left for later, then let the process settle."""
+    from aegis.app.memory import settle
 
     await face.warm()
-    gc.collect()
-    gc.freeze()
-    gc.collect()  # counts the old ones anew: a whole look waits until a quarter as many have grown old
-    gc.set_threshold(GARBAGE, *OLDER)
-    _give_back()
-
-
-def _give_back() -> None:
-    """Some 3 MB that glibc would keep for ever: it trims by itself only at the upper end of its main arena."""
-    import ctypes
-
-    with suppress(OSError, TypeError, AttributeError):  # another C library
-        ctypes.CDLL(None).malloc_trim(0)
+    settle()
 
 
 async def _has_accounts(run: Session) -> bool:

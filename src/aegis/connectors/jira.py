@@ -41,6 +41,7 @@ TARGETS: Mapping[Change, str] = {"acknowledged": "indeterminate", "resolved": "d
 
 NOTE_MAX = 4_000
 
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_.-]{1,200}")
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,100}-[0-9]{1,12}")
 
 
@@ -102,7 +103,7 @@ class Config:
 
 def label(dedup_key: str) -> str:
     """The label that finds an incident's issue: letters, digits, `_`, `.` and `-` only, so it needs no quoting in JQL."""
-    if re.fullmatch(r"[A-Za-z0-9_.-]{1,200}", dedup_key):
+    if _PLAIN_KEY.fullmatch(dedup_key):
         return f"aegis-{dedup_key}"
     return f"aegis-{hashlib.sha256(dedup_key.encode('utf-8', 'replace')).hexdigest()}"
 

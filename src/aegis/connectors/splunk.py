@@ -31,6 +31,8 @@ EVENT_BYTES_MAX = 1_000_000
 BATCH_EVENTS_MAX, BATCH_BYTES_MAX = 1_000, 1_000_000
 """Of one request: what Splunk's own forwarders keep to."""
 
+GZIP_LEVEL = 6
+"""zlib's own middle: the highest takes twice the time for a hundredth of the size."""
 GZIP_FROM = 1_400
 """Bytes that fit one packet gain nothing from being packed."""
 
@@ -228,7 +230,7 @@ class Splunk:
         if self._config.ack:
             headers["X-Splunk-Request-Channel"] = self._channel
         if len(body) >= GZIP_FROM:
-            headers["Content-Encoding"], body = "gzip", gzip.compress(body, mtime=0)
+            headers["Content-Encoding"], body = "gzip", gzip.compress(body, GZIP_LEVEL, mtime=0)
         return await self._http.send(
             HttpRequest(
                 service=NAME,

@@ -24,6 +24,7 @@ PASSING = frozenset({408, 425, 429})
 """The 4xx statuses that may pass by waiting (RFC 9110 15.5.9, RFC 8470 5.2, RFC 6585 4)."""
 
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_COUNT = re.compile(r"[0-9]{1,12}")
 
 
 def to_json(value: object) -> bytes:
@@ -95,7 +96,7 @@ QUOTA_HEADERS = (
 def quota_left(headers: Mapping[str, str]) -> int | None:
     """How many requests an answer says are left, or None."""
     said = next((headers[name].strip() for name in QUOTA_HEADERS if name in headers), "")
-    return int(said) if re.fullmatch(r"[0-9]{1,12}", said) else None
+    return int(said) if said and _COUNT.fullmatch(said) else None
 
 
 def failure(

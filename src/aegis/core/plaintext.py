@@ -16,7 +16,7 @@ READ_MAX = 50_000
 
 KEPT_MAX, KEPT_CHARS = 4_096, 500
 """Texts whose plain form is remembered, and how long one may be: the words of an incident are told to eight services within
-moments. At most some 16 MB, usually a twentieth of it.
+moments. At most some 24 MB, usually a twentieth of it.
 """
 
 _INVISIBLE = re.compile(
@@ -34,10 +34,12 @@ _LINE_ENDS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 _BLANKS = re.compile(r"[ \t\u00a0\u2000-\u200a\u3000]+")
 
 _HTTP = re.compile(r"(?i)h(tt)(?=ps?:)")
-_SCHEMES = ("mailto:", "tel:", "sms:", "javascript:", "data:", "vbscript:", "file:")
-_LINKING_SCHEME = re.compile(rf"(?i)(?<![a-z])({'|'.join(scheme[:-1] for scheme in _SCHEMES)}):(?!\s)")
+_SCHEMES = ("mailto", "tel", "sms", "javascript", "data", "vbscript", "file")
+_LINKING_COLON = re.compile(rf"(?i):(?!\s)(?:{'|'.join(f'(?<={one}:)(?<![a-z]{one}:)' for one in _SCHEMES)})")
+"""Like the dot below: the colon stands first, and what is before it is asked after."""
 _DOMAIN_DOT = re.compile("[.\u3002\uff0e\uff61](?<=[^\\W_].)(?=[^\\W\\d_]{2})")
 """The dot stands first, and what is before it is asked after: so a text is searched for dots, not tried at each letter."""
+_WEB_LINK = re.compile(r"https?://[\x21-\x7e]+")
 _DIGIT_DOT = re.compile(r"\d\.\d")
 _QUAD = re.compile(r"(?<!\d)(\d{1,3}\.\d{1,3}\.\d{1,3})\.(\d{1,3})(?!\d)")
 
@@ -57,6 +59,11 @@ def lines(text: str) -> str:
     text = text[:READ_MAX]
     if text.isprintable() and text.isascii():
         return text.strip()  # what most text is: no control and nothing invisible in it
+    return _cleaned(text) if len(text) <= KEPT_CHARS else _cleaned.__wrapped__(text)
+
+
+@lru_cache(KEPT_MAX)
+def _cleaned(text: str) -> str:
     return _INVISIBLE.sub("", _LINE_ENDS.sub("\n", text)).strip()
 
 
@@ -75,9 +82,7 @@ def _defanged(text: str) -> str:
         plain = text.lower() if text.isascii() else ""
         if not plain or "http" in plain:
             text = _HTTP.sub(lambda found: found[0][0] + "xx", text)
-        text = text.replace("://", "[:]//")
-        if not plain or any(scheme in plain for scheme in _SCHEMES):
-            text = _LINKING_SCHEME.sub(lambda found: f"{found[1]}[:]", text)
+        text = _LINKING_COLON.sub("[:]", text.replace("://", "[:]//"))
     if "." in text:
         text = _QUAD.sub(lambda found: f"{found[1]}[.]{found[2]}", text) if _DIGIT_DOT.search(text) else text
     elif text.isascii():
@@ -113,4 +118,4 @@ def fit(text: str, limit: int, encode: Callable[[str], str] = str) -> str:
 
 def web_link(link: str) -> str:
     """A link of our own as it may be put behind a button, or "" when it is no plain http(s) address."""
-    return link if len(link) <= 2_000 and re.fullmatch(r"https?://[\x21-\x7e]+", link) else ""
+    return link if link and len(link) <= 2_000 and _WEB_LINK.fullmatch(link) else ""

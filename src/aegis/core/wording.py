@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from aegis.core.notifications import Change, Fact, Notification
+
+KEPT_MAX = 256
+"""Times whose words are remembered: that of an incident is told to eight services within moments."""
 
 CHANGE_WORDS: Mapping[Change, str] = {
     "opened": "Opened",
@@ -51,11 +55,13 @@ def told_note(notification: Notification) -> str:
     return f"Note by {note.by or 'somebody'}{where}: {note.text}"
 
 
+@lru_cache(KEPT_MAX)
 def when(at: datetime) -> str:
     """A time as people read it, in UTC to the second."""
     return f"{at.astimezone(UTC).replace(tzinfo=None).isoformat(' ', 'seconds')} UTC"
 
 
+@lru_cache(KEPT_MAX)
 def rfc3339(at: datetime, *, whole: bool = False) -> str:
     """A time as programs read it (RFC 3339, UTC): to the millisecond, or in `whole` seconds."""
     return at.astimezone(UTC).isoformat(timespec="seconds" if whole else "milliseconds").replace("+00:00", "Z")
