@@ -102,6 +102,19 @@ async def test_an_idle_connection_makes_room_for_one_to_another_place() -> None:
     assert [isinstance(one, Came) for one in came] == [True] * 3
 
 
+async def test_a_connection_is_kept_when_there_is_room_for_no_other_and_nobody_wants_one() -> None:
+    async def talk(served: Served) -> None:
+        while await served.request():
+            await served.say(OK)
+
+    wires = Wires(connections_max=1)
+    async with scripted(talk) as server:
+        for _ in range(3):
+            await asked(wires, server.port)
+        await wires.close()
+        assert server.connections == 1
+
+
 async def test_a_second_request_waits_for_room_and_gets_it() -> None:
     async def talk(served: Served) -> None:
         while await served.request():

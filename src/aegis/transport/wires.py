@@ -70,6 +70,7 @@ class Wires:
         self._idle: dict[Place, list[Wire]] = {}
         self._all: dict[Wire, Place] = {}
         self._room: asyncio.Semaphore | None = None
+        self._waiting = 0
         self._sweep: asyncio.TimerHandle | None = None
 
     def newest(self, place: Place) -> Wire | None:
@@ -90,7 +91,11 @@ class Wires:
             self._room = asyncio.Semaphore(self._connections_max)
         if self._room.locked():
             self._let_one_go()
-        await self._room.acquire()
+        self._waiting += 1
+        try:
+            await self._room.acquire()
+        finally:
+            self._waiting -= 1
         wire = Wire(asyncio.get_running_loop(), self._freed, self._gone)
         self._all[wire] = place
         try:
@@ -146,8 +151,8 @@ class Wires:
             wire.abort()
             return
         self._idle.setdefault(place, []).append(wire)
-        if self._room is not None and self._room.locked():
-            self._let_one_go()  # somebody may wait to open another one
+        if self._waiting:
+            self._let_one_go()  # for somebody who waits to open another one
         if self._sweep is None:
             self._sweep = asyncio.get_running_loop().call_later(KEEP_IDLE_SECONDS, self._close_idle)
 
