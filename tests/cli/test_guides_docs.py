@@ -116,12 +116,17 @@ def test_the_rule_of_the_page_finds_its_door_and_the_filter_lets_it_go(tmp_path:
     doors.write_text(event + event.replace("side-2", "main-1"), encoding="utf-8")
 
     for line in lines("detection.md"):
-        run(here, line, **{"doors.jsonl": str(doors)})
+        run(here, line, **{"doors.jsonl": str(doors), "rules/side_door.yml": str(rules / "side_door.yml")})
     (found,) = data(here.run("incident", "list", "--json"))["incidents"]
     assert found["severity"] == "HIGH"
     assert "warning" not in here.run("check").output
 
-    (rules / "cleaners.yml").write_text(block("detection.md", "yaml", 2), encoding="utf-8")
+    rule = block("detection.md", "yaml", 1).partition("aegis:")[0] + block("detection.md", "yaml", 2)
+    (rules / "side_door.yml").write_text(rule, encoding="utf-8")
+    checked = data(here.run("rule", "check", "--json", str(rules)))
+    assert (checked["ok"], checked["examples"]) == (True, 2), "the rule with its examples"
+
+    (rules / "cleaners.yml").write_text(block("detection.md", "yaml", 3), encoding="utf-8")
     here.env["AEGIS_HOME"] = str(tmp_path / "another")
     assert "0 detections" in here.run("event", "import", "--sandbox", str(doors)).output
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import orjson
 import pytest
-from tests.incidents.examples import events_of
 
 from aegis.core.incidents import Detection, Event, Observable, Severity
 from aegis.incidents.detection import EVENT_IDS_MAX, EVIDENCE_CHARS, Detector
 from aegis.incidents.intake import chunks_of, read_events
+from aegis.incidents.rules.examples import events_of
 from aegis.incidents.rules.pack import RulePack, load_pack
 from aegis.sigma.reading import parse_rules
 

@@ -6,11 +6,11 @@ from uuid import UUID
 
 import orjson
 import pytest
-from tests.incidents.examples import events_of
 
 from aegis.core.incidents import Event, Severity
 from aegis.core.techniques import TACTICS, TECHNIQUES
 from aegis.incidents.detection import Detector
+from aegis.incidents.rules.examples import events_of
 from aegis.incidents.rules.pack import RulePack, load_pack
 from aegis.sigma.reading import parse_rules
 from aegis.sigma.rules import Correlation, Rule

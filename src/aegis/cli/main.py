@@ -25,6 +25,7 @@ COMMANDS: Lazy = {
     "status": ("aegis.cli.status:status", "One screen: health, budgets, breakers, queue, open incidents."),
     "top": ("aegis.cli.status:top", "The same, live."),
     "event": ("aegis.cli.event:group", "Bring in events from files."),
+    "rule": ("aegis.cli.rule:group", "Detection rules: list, check and try them."),
     "incident": ("aegis.cli.incident:group", "List, show, acknowledge, resolve and reopen incidents."),
     "silence": ("aegis.cli.silence:group", "Hold messages back for a while; maintenance windows."),
     "route": ("aegis.cli.escalate:route", "Which services are told about an incident, and why."),

@@ -25,6 +25,8 @@ FILE_BYTES_MAX = 1 << 20
 """A rule file has a few kilobytes; the largest of SigmaHQ has 60."""
 FOLDERS_DEEP = 12
 _ENDINGS = (".yml", ".yaml")
+SHIPPED = "aegis:rules"
+"""Where our own files stand, in origins: no folder of a user is called that."""
 _EXAMPLES = "\n  match:"
 _OFF = frozenset({"deprecated", "unsupported"})
 _KINDS = frozenset(get_args(ObservableKind))
@@ -46,16 +48,32 @@ class RulePack:
     entities: Mapping[str, Entity]
 
 
-def load_pack(extra_dirs: Iterable[Path] = (), *, shipped: bool = True, off: frozenset[str] = frozenset()) -> RulePack:
+def load_pack(
+    extra_dirs: Iterable[Path] = (),
+    *,
+    shipped: bool = True,
+    off: frozenset[str] = frozenset(),
+    tried: Iterable[Path] = (),
+    examples: bool = False,
+) -> RulePack:
     """The packaged rules (unless `shipped` is false) and those in the user's folders (`*.yml`, `*.yaml`, also below),
     without those whose id or name is in `off`. Never raises for a rule.
+
+    `tried` are files and folders that somebody tries, on top of everything. With `examples` our own rules bring their
+    example events, as a user's always do.
     """
     loading = _Loading()
     if shipped:
-        loading.place(_packaged())
+        loading.place(_packaged(examples=examples))
     for folder in extra_dirs:
         loading.place(_in_folder(folder))
+    loading.place(_tried(tried))
     return loading.pack(off)
+
+
+def is_shipped(origin: str) -> bool:
+    """Whether a rule of this origin comes with Aegis."""
+    return origin.startswith(f"{SHIPPED}/")
 
 
 class _Loading:
@@ -126,10 +144,18 @@ def _is_choice(choice: Any) -> bool:
     return isinstance(choice, dict) and isinstance(choice.get("field"), str) and choice.get("kind") in _KINDS
 
 
-def _packaged() -> Iterator[tuple[str, str | BadInput]]:
-    """Our own files end with their example events, which only the tests read: half of the text, left unparsed."""
-    for origin, text in _texts(files("aegis.incidents.rules"), "rules", depth=0):
-        yield origin, text.partition(_EXAMPLES)[0] if isinstance(text, str) else text
+def _packaged(*, examples: bool) -> Iterator[tuple[str, str | BadInput]]:
+    """Our own files end with their example events, which only who tries them reads: half of the text, else unparsed."""
+    for origin, text in _texts(files("aegis.incidents.rules"), SHIPPED, depth=0):
+        yield origin, text.partition(_EXAMPLES)[0] if isinstance(text, str) and not examples else text
+
+
+def _tried(places: Iterable[Path]) -> Iterator[tuple[str, str | BadInput]]:
+    for place in places:
+        if place.is_file():
+            yield str(place), _text(place)
+        else:
+            yield from _in_folder(place)
 
 
 def _in_folder(folder: Path) -> Iterator[tuple[str, str | BadInput]]:
