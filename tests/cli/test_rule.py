@@ -213,7 +213,9 @@ def test_a_correlation_counts_and_what_it_counts_is_tried_for_itself(tmp_path: P
 
     assert found["matched"] == 4
     assert {row["kind"]: row["matches"] for row in found["rules"]} == {"rule": 4, "correlation": 1}
-    assert tried(here, "1c1c3c2e-6f0a-4f3c-9d2f-8c1f2d1f5b11", events)["first"][0]["place"] == "doors.jsonl:3"
+    alone = tried(here, "1c1c3c2e-6f0a-4f3c-9d2f-8c1f2d1f5b11", events)
+    assert [one["place"] for one in alone["first"]] == ["doors.jsonl:3"]
+    assert [(row["name"], row["matches"]) for row in alone["counts"]] == [("side_door", 4)], "why it did, or did not"
 
 
 def test_a_filter_in_force_takes_away_as_it_will_in_earnest(tmp_path: Path) -> None:
@@ -261,9 +263,10 @@ def test_hostile_text_stays_on_its_line_and_keys_are_masked(tmp_path: Path) -> N
         (DOOR.replace("condition: opened", "condition: open"), 2, "names 'open'"),
         ("title: [", 2, "not valid YAML"),
         (FILTER, 2, "holds no rule that would be used"),
+        (COUNTED, 2, "it refers to 'side_door', which is not there"),
         (DOOR.replace("status: test", "status: deprecated"), 2, "holds no rule that would be used"),
     ],
-    ids=["condition", "yaml", "filter", "deprecated"],
+    ids=["condition", "yaml", "filter", "reference", "deprecated"],
 )
 def test_a_file_without_a_rule_to_try_says_why(tmp_path: Path, text: str, code: int, said: str) -> None:
     here = ruled(tmp_path)

@@ -114,10 +114,11 @@ def check(paths: tuple[Path, ...], as_json: bool) -> int:
 @json_option
 def test(rule: str, files: tuple[Path, ...], pointer: str | None, limit: int, as_json: bool) -> None:
     """What a rule finds in log files, in every format that `aegis event import` takes. RULE is a file of yours, or the id
-    or name of a rule in force. Your filters count, and a correlation counts as it does in earnest.
+    or name of a rule in force. Your filters count, and a correlation counts as it does in earnest: how often the rules matched
+    that it is about stands below it.
     """
     from aegis.cli.rule_trial import count
-    from aegis.incidents.rules.trial import Trial
+    from aegis.incidents.rules.trial import Trial, counted_by
 
     pack, rules, problems = _asked(session(), rule)
     trial = Trial(pack, rules, pack.filters)
@@ -125,17 +126,18 @@ def test(rule: str, files: tuple[Path, ...], pointer: str | None, limit: int, as
     unused = {(one.origin, one.line) for one in trial.problems}
     if all((one.origin, one.line) in unused for one in rules):
         raise BadInput("\n".join(_clean(str(one)) for one in problems) or f"{_clean(rule)} {NO_RULE}")
-    counted = count(trial, files, at=pointer, shown=limit)
+    below = counted_by(pack, rules)
+    counted = count(trial, Trial(pack, below, pack.filters), files, at=pointer, shown=limit)
     if as_json:
-        rows = [{**_row(one), "matches": counted.matches[one.id]} for one in rules]
+        rows, counts = ([{**_row(one), "matches": counted.matches[one.id]} for one in some] for some in (rules, below))
         told = [_problem(one) for one in problems]
-        show_json("rule-test", **counted.document(), rules=rows, problems=told)
+        show_json("rule-test", **counted.document(), rules=rows, counts=counts, problems=told)
     else:
-        _show_counted(counted, rules)
+        _show_counted(counted, rules, below)
         _tell(problems)
 
 
-def _show_counted(counted: Counted, rules: Sequence[Tried]) -> None:
+def _show_counted(counted: Counted, rules: Sequence[Tried], below: Sequence[Rule]) -> None:
     from aegis.cli.rule_trial import named
     from aegis.sigma.rules import Rule
 
@@ -143,12 +145,14 @@ def _show_counted(counted: Counted, rules: Sequence[Tried]) -> None:
     show(f"{counted.events} events read{aside}, {counted.matched} matched")
     for rule in rules:
         show(_clean(f"{counted.matches[rule.id]:>7} {rule.level or '-':<13} {rule.title}"))
+    for rule in below:
+        show(_clean(f"{counted.matches[rule.id]:>7} {'counted':<13} {rule.title}"))
     for one in counted.first:
         show(_clean(f"{one.place} {one.line()}"))
     if more := counted.matched - len(counted.first):
         show(f"and {more} more")
-    if not counted.matched and counted.events:
-        wanted = ", ".join(dict.fromkeys(named(rule.logsource) for rule in rules if isinstance(rule, Rule)))
+    if counted.events and not counted.matches.total():
+        wanted = ", ".join(dict.fromkeys(named(rule.logsource) for rule in (*rules, *below) if isinstance(rule, Rule)))
         say(_clean(f"{f'Looked for in {wanted}; the' if wanted else 'The'} events are of {counted.sources()}"))
 
 

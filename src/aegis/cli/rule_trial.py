@@ -73,8 +73,10 @@ class Counted:
         return ", ".join(f"{named(source)} ({count})" for source, count in self.seen.most_common(SOURCES_SHOWN))
 
 
-def count(trial: Trial, files: Iterable[Path], *, at: str | None, shown: int) -> Counted:
-    """Show every event of these files to the rules, in order. Raises `BadInput` for a pointer `at` that is none."""
+def count(trial: Trial, below: Trial, files: Iterable[Path], *, at: str | None, shown: int) -> Counted:
+    """Show every event of these files to the rules, in order, and to those `below`, whose matches are only counted. Raises
+    `BadInput` for a pointer `at` that is none.
+    """
     from aegis.app.system import SystemClock
     from aegis.incidents.formats.reader import read_records
     from aegis.incidents.formats.records import Rejected
@@ -88,6 +90,7 @@ def count(trial: Trial, files: Iterable[Path], *, at: str | None, shown: int) ->
                 sums.rejected += 1
                 continue
             event = to_event(record, source=str(file), received_at=now)
+            sums.matches.update(one.rule_id for one in below.found(event))
             _add(sums, event, f"{file.name}:{record.line}", tuple(trial.found(event)), shown)
     return sums
 

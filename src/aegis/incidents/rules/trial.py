@@ -128,6 +128,13 @@ def _with_its_own(pack: RulePack, top: Correlation) -> tuple[tuple[Rule, ...], t
     return tuple(rules.values()), tuple(correlations.values())
 
 
+def counted_by(pack: RulePack, rules: Sequence[Tried]) -> tuple[Rule, ...]:
+    """The rules whose matches the correlations among `rules` count, without those that stand among them."""
+    below = (_with_its_own(pack, rule)[0] for rule in rules if isinstance(rule, Correlation))
+    asked = {rule.id for rule in rules}
+    return tuple({one.id: one for counted in below for one in counted if one.id not in asked}.values())
+
+
 def _by_name(pack: RulePack) -> Mapping[str, Tried]:
     both = all_of(pack)
     return {rule.name: rule for rule in both if rule.name} | {rule.id: rule for rule in both}
