@@ -9,7 +9,7 @@ import pytest
 from tests.transport.scripted import Wire as Served
 from tests.transport.scripted import scripted
 
-from aegis.transport.wire import Broken, Came
+from aegis.transport.came import Broken, Came
 from aegis.transport.wires import Place, Wires, first_to_answer
 
 pytestmark = pytest.mark.anyio

@@ -95,8 +95,11 @@ QUOTA_HEADERS = (
 
 def quota_left(headers: Mapping[str, str]) -> int | None:
     """How many requests an answer says are left, or None."""
-    said = next((headers[name].strip() for name in QUOTA_HEADERS if name in headers), "")
-    return int(said) if said and _COUNT.fullmatch(said) else None
+    for name in QUOTA_HEADERS:
+        if name in headers:
+            said = headers[name].strip()
+            return int(said) if _COUNT.fullmatch(said) else None
+    return None
 
 
 def failure(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from aegis.core.errors import ServiceError
@@ -51,6 +52,9 @@ class MetricBatches:
         self._not_before: datetime | None = None
 
     def __call__(self, happened: Happened) -> None:
+        if isinstance(happened, ServiceAnswered):
+            self._count_answer(happened)
+            return
         for name, more, tags in _counted(happened):
             self._add((name, "count", tags), more)
         if isinstance(happened, LevelCrossed):
@@ -61,14 +65,17 @@ class MetricBatches:
             tags = (("service", happened.service),)
             self._set("aegis.service_breaker", BREAKER_VALUES[happened.breaker], tags)
             self._set("aegis.service_paused_ms", happened.paused_ms, tags)
-        elif isinstance(happened, ServiceAnswered):
-            tags = (("service", happened.service),)
-            if happened.took_ms >= self._values.get(("aegis.request_ms_max", "gauge", tags), 0):
-                self._set("aegis.request_ms_max", happened.took_ms, tags)
-            if happened.left is not None:
-                self._set("aegis.service_requests_left", happened.left, tags)
         elif isinstance(happened, RequestsLeft):
             self._set("aegis.service_requests_left", happened.left, (("service", happened.service),))
+
+    def _count_answer(self, answered: ServiceAnswered) -> None:
+        requests, took, slowest = _of_answers(answered.service, answered.status // 100)
+        self._add(requests, 1)
+        self._add(took, answered.took_ms)
+        if answered.took_ms >= self._values.get(slowest, 0):
+            self._set(slowest[0], answered.took_ms, slowest[2])
+        if answered.left is not None:
+            self._set("aegis.service_requests_left", answered.left, slowest[2])
 
     def _add(self, series: _Series, more: int) -> None:
         if series not in self._values and len(self._values) >= SERIES_MAX - 1:
@@ -129,13 +136,20 @@ class MetricBatches:
             self._observe(DeliveryEnded(at=now, service=name, incident_id="", outcome=outcome, message=message))
 
 
+@lru_cache(SERIES_MAX)
+def _of_answers(service: str, hundreds: int) -> tuple[_Series, _Series, _Series]:
+    """Where answers of one class are counted: how many, how long in all, and the slowest."""
+    tags = (("service", service),)
+    return (
+        ("aegis.requests_total", "count", (("class", f"{hundreds}xx"), *tags)),
+        ("aegis.request_ms_total", "count", tags),
+        ("aegis.request_ms_max", "gauge", tags),
+    )
+
+
 def _counted(happened: Happened) -> Iterator[tuple[str, int, _Tags]]:
     """What a record adds to which series."""
     match happened:
-        case ServiceAnswered():
-            service = ("service", happened.service)
-            yield "aegis.requests_total", 1, (("class", f"{happened.status // 100}xx"), service)
-            yield "aegis.request_ms_total", happened.took_ms, (service,)
         case DeliveryEnded() if happened.incident_id:
             yield "aegis.deliveries_total", 1, (("outcome", happened.outcome), ("service", happened.service))
         case CallEnded():

@@ -20,9 +20,11 @@ from aegis.core.errors import Billed, ServiceError
 from aegis.core.exchange import quota_left
 from aegis.core.ports import Clock, HttpAnswer, HttpRequest
 from aegis.core.telemetry import Observer, ServiceAnswered
+from aegis.transport.came import Broken
 
 if TYPE_CHECKING:
-    from aegis.transport.wire import Broken, Came, Wire
+    from aegis.transport.came import Came
+    from aegis.transport.wire import Wire
     from aegis.transport.wires import Place, Wires
 
 PLACES_MAX: Final = 1_000
@@ -202,8 +204,6 @@ def _may_be_named(method: str, *headers: str) -> bool:
 
 def _answered(request: HttpRequest, came: Came | Broken) -> HttpAnswer | ServiceError:
     """The answer with its body inflated, or why there is none."""
-    from aegis.transport.wire import Broken
-
     if isinstance(came, Broken):
         return _unknown(request, came.why)
     limit, body = request.answer_bytes_max, came.body

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, cast
 
 import httptools
+
+from aegis.transport.came import Broken, Came
 
 HEAD_BYTES_MAX: Final = 64 * 1024
 """Of everything that comes in a row without a byte of a body: heads, trailers, chunk extensions."""
@@ -20,22 +21,6 @@ INTERIM_MAX: Final = 8
 """Answers like `100 Continue` before the real one; a vendor sends one at most."""
 NO_HTTP: Final = "the connection was cut or the answer is no HTTP"
 LATE: Final = "did not answer in time"
-
-
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """Why no whole answer came, after the request was sent."""
-
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Came:
-    """A whole answer. Header names are lower case; of a header that came twice the last counts."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
 
 
 class Wire(asyncio.Protocol):
