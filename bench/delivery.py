@@ -109,7 +109,8 @@ async def _rounds() -> dict[str, Any]:
     for _ in range(ROUNDS):
         with tempfile.TemporaryDirectory() as home:
             runs.append(await sustained(Path(home)))
-    return {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+    middle = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+    return {**middle, "each_per_s": [run["deliveries_per_s"] for run in runs]}
 
 
 def _alone(work: Callable[..., Awaitable[dict[str, Any]]], *asked: Any) -> dict[str, Any]:

@@ -56,6 +56,7 @@ def test_no_header_breaks_the_reader(text: str) -> None:
         (500, True, Billed.UNKNOWN),
         (529, True, Billed.UNKNOWN),
         (301, False, Billed.NO),
+        (202, False, Billed.UNKNOWN),
     ],
 )
 def test_a_status_says_whether_to_retry_and_whether_it_may_have_been_billed(

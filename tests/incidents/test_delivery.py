@@ -119,6 +119,18 @@ async def test_a_refusal_for_good_is_a_dead_letter_at_once() -> None:
     assert house.ends() == ["dead", "done"]
 
 
+@pytest.mark.parametrize("billed", [Billed.NO, Billed.UNKNOWN])
+async def test_a_dead_letter_of_which_nobody_knows_whether_it_was_taken_is_replayed_as_a_repeat(billed: Billed) -> None:
+    slack = FakeNotifier("slack", [ServiceError("slack", "answered 202", retryable=False, billed=billed)])
+    house = House(slack)
+    await house.place(delivery("a"))
+    await house.drain()
+    assert await house.store.outbox.replay("a:slack:1", now=house.clock.now())
+    await house.drain()
+
+    assert [said.again for said in slack.told] == [False, billed is Billed.UNKNOWN]
+
+
 async def test_after_a_day_of_failures_a_delivery_is_given_up() -> None:
     slack = FakeNotifier("slack", [failing() for _ in range(10_000)])
     house = House(slack)

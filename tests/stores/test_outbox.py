@@ -205,6 +205,20 @@ async def test_a_dead_letter_is_kept_until_it_is_replayed_or_dropped(stores: Sto
     assert (again.id, again.attempts, again.created_at) == ("a:slack:1", 1, after(9))
 
 
+@pytest.mark.parametrize("doubtful", [False, True])
+async def test_a_dead_letter_that_may_have_been_taken_says_so_when_it_is_replayed(
+    stores: Stores, doubtful: bool
+) -> None:
+    await stores.place(delivery("a"))
+    (claimed,) = await stores.claim()
+    await stores.outbox.bury(claimed, error="the connection was cut", now=after(0), doubtful=doubtful)
+    assert await stores.outbox.replay("a:slack:1", now=after(1))
+
+    (again,) = await stores.claim(at=1)
+
+    assert again.doubtful is doubtful
+
+
 @pytest.mark.parametrize("sent", [False, True])
 async def test_a_dead_letter_never_overwrites_a_newer_message(stores: Stores, sent: bool) -> None:
     await stores.place(delivery("a", 1))

@@ -29,10 +29,9 @@ _COUNT = re.compile(r"[0-9]{1,12}")
 
 def to_json(value: object) -> bytes:
     """JSON as UTF-8. Values that strict UTF-8 or 64 bits cannot hold are written as escapes instead of failing."""
+    # Nearly every value has texts for keys, and without the option it takes half as long.
     try:
-        return orjson.dumps(
-            value
-        )  # nearly every value has texts for keys, and without the option it takes half as long
+        return orjson.dumps(value)
     except TypeError:
         return _odd_json(value)
 
@@ -107,7 +106,8 @@ def failure(
 ) -> ServiceError:
     """The error for an answer that is no success.
 
-    A 4xx was refused before any work (not billed); after a 5xx nobody knows. 408, 425, 429 and 5xx may pass by waiting
+    A 4xx was refused before any work and a redirect did none (not billed); after a 5xx, or a success that was not the one
+    expected, nobody knows. 408, 425, 429 and 5xx may pass by waiting
     unless `retryable` says otherwise; a redirect never does. `code` is the vendor's error code, shown if it is a word.
     """
     status, word = answer.status, code_word(code)
@@ -120,7 +120,7 @@ def failure(
         service,
         f"{message} {word}".strip(),
         retryable=passing if retryable is None else retryable,
-        billed=Billed.NO if status < 500 else Billed.UNKNOWN,
+        billed=Billed.NO if 300 <= status < 500 else Billed.UNKNOWN,
         status=status,
         retry_after_ms=retry_after_ms(answer.headers, now=now),
     )

@@ -315,8 +315,8 @@ class Outbox(Protocol):
     async def retry(self, delivery: Delivery, *, due_at: datetime, error: str, doubtful: bool = False) -> None:
         """Try again at `due_at`. `doubtful`: nobody knows whether the service took it."""
 
-    async def bury(self, delivery: Delivery, *, error: str, now: datetime) -> None:
-        """Give up: a dead letter, kept until a person replays or drops it."""
+    async def bury(self, delivery: Delivery, *, error: str, now: datetime, doubtful: bool = False) -> None:
+        """Give up: a dead letter, kept until a person replays or drops it. `doubtful`: the service may have taken it."""
 
     async def counts(self) -> Mapping[str, Mapping[str, int]]:
         """Per service and state, how many."""

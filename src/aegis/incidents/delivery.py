@@ -239,14 +239,14 @@ class Lanes:
         self._tell(delivery, "done", receipt.note, took_ms, now)
 
     async def _failed(self, lane: Lane, delivery: Delivery, error: ServiceError, took_ms: int) -> None:
-        now, message = self._clock.now(), str(error)
+        now, message, doubtful = self._clock.now(), str(error), error.billed is Billed.UNKNOWN
         if not error.retryable or now - delivery.created_at >= GIVE_UP_AFTER:
-            await self._outbox.bury(delivery, error=message, now=now)
+            await self._outbox.bury(delivery, error=message, now=now, doubtful=doubtful)
             self._tell(delivery, "dead", message, took_ms, now)
             return
         wait_ms = backoff_ms(delivery.attempts, self._pick, least_ms=lane.rule.retry_min_ms)
         due_at = now + timedelta(milliseconds=max(wait_ms, error.retry_after_ms or 0))
-        await self._outbox.retry(delivery, due_at=due_at, error=message, doubtful=error.billed is Billed.UNKNOWN)
+        await self._outbox.retry(delivery, due_at=due_at, error=message, doubtful=doubtful)
         self._tell(delivery, "retry", message, took_ms, now)
 
     def _tell(

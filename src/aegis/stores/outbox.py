@@ -130,9 +130,9 @@ class SqliteOutbox:
 
         await self._database.write(retry)
 
-    async def bury(self, delivery: Delivery, *, error: str, now: datetime) -> None:
+    async def bury(self, delivery: Delivery, *, error: str, now: datetime, doubtful: bool = False) -> None:
         """Give up: a dead letter, kept until a person replays or drops it."""
-        row = _ended(delivery, error) | {"now_us": to_us(now)}
+        row = _ended(delivery, error) | {"now_us": to_us(now), "doubtful": int(doubtful)}
         await self._database.write(lambda connection: connection.execute(self._queries["bury"], row).rowcount)
 
     async def counts(self) -> Mapping[str, Mapping[str, int]]:

@@ -88,7 +88,9 @@ WHERE id = :id AND state = 'leased' AND attempts = :attempts;
 
 -- name: bury
 -- Give a leased delivery up. Nothing happens when the lease went to somebody else meanwhile.
-UPDATE deliveries SET state = 'dead', ended_us = :now_us, last_error = :error
+UPDATE deliveries
+SET state = 'dead', ended_us = :now_us, last_error = :error,
+    doubtful = CASE WHEN :doubtful = 1 THEN 1 ELSE doubtful END
 WHERE id = :id AND state = 'leased' AND attempts = :attempts;
 
 -- name: place

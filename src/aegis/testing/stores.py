@@ -214,9 +214,9 @@ class MemoryOutbox:
             doubt = held.doubtful or doubtful
             self._wait(replace(held, state=READY, due_at=due_at, last_error=error, doubtful=doubt))
 
-    async def bury(self, delivery: Delivery, *, error: str, now: datetime) -> None:
+    async def bury(self, delivery: Delivery, *, error: str, now: datetime, doubtful: bool = False) -> None:
         if held := self._held(delivery):
-            self._end(replace(held, state=DEAD, last_error=error), now)
+            self._end(replace(held, state=DEAD, last_error=error, doubtful=held.doubtful or doubtful), now)
 
     async def counts(self) -> Mapping[str, Mapping[str, int]]:
         counted: dict[str, dict[str, int]] = {}
